@@ -1,0 +1,179 @@
+/* eval.h -- audiences over profile rows at an instant: one job, one evaluator, and its oracle.
+ *
+ * mu_job evaluates many audiences together, block by block, over a snapshot's columns (design.md
+ * 4). mu_reference_* walks the bound tree row by row over decoded values: slow, obvious, never
+ * optimised; it is the oracle in tests and what a node without a kernel falls back to.
+ *
+ * Evaluation is total: it reads everything a rule mentions, whatever `and`, `or` and `if` could
+ * skip, so that guards trip alike in every evaluator (docs/decisions/0003). Laziness is visible
+ * nowhere else.
+ */
+#ifndef MU_EVAL_EVAL_H
+#define MU_EVAL_EVAL_H
+
+#include "pql/pql.h"
+#include "store/store.h"
+
+/* -------- guards -------- */
+
+typedef enum mu_guard {
+    MU_GUARD_CHAIN_STEPS, /* pql.md D66 */
+    MU_GUARD_REGEX_STEPS, /* W06 */
+    MU_GUARD_COUNT_
+} mu_guard;
+
+const char *mu_guard_name(mu_guard guard); /* "chain-steps", "regex-steps" */
+
+#define MU_CHAIN_STEPS_MAX 1000000u
+
+/* -------- the reference evaluator -------- */
+
+typedef struct mu_reference_scope mu_reference_scope;
+
+/* What one evaluation may see. Plain data, read only. */
+typedef struct mu_reference_context {
+    int64_t now_ms;
+    uint32_t n_parameters;
+    const mu_value *parameters; /* [0]: the profile row, an OBJECT whose member xEvent is a list of
+                                   events in time order (missing: no events) */
+    /* Membership in another audience. NULL: read segmentMembership of the row (pql.md 13). */
+    bool (*in_segment)(void *context, mu_str id);
+    /* The record of a lookup class with this key, or null. NULL: every look-up is null. */
+    mu_value (*resolve)(void *context, mu_arena *arena, mu_str class_name, mu_str key);
+    void *context;
+    /* Called for every node evaluated, innermost first; NULL in ordinary runs. `scope` tells which
+     * items the node was evaluated for. */
+    void (*trace)(void *context, const mu_pql *node, const mu_reference_scope *scope,
+                  mu_value value);
+    void *trace_context;
+} mu_reference_context;
+
+typedef struct mu_reference_result {
+    mu_value value;
+    uint32_t
+        trips; /* bit (1 << guard) for every guard that tripped: then the profile is no member */
+} mu_reference_result;
+
+/* Evaluates a bound or merely parsed tree. Everything new is in `arena`. */
+mu_reference_result mu_reference_eval(mu_arena *arena, const mu_reference_context *context,
+                                      const mu_pql *query);
+
+/* As a condition (pql.md 6.4): true, a list or map with an item; false when a guard tripped. */
+bool mu_reference_is_member(mu_arena *arena, const mu_reference_context *context,
+                            const mu_pql *query, uint32_t *trips);
+
+/* A node of a query evaluated where `scopes` says: scopes[0] is the innermost implicit item. For
+ * nodes that the vectorized evaluator has no kernel for. `variables` (innermost last) bind
+ * comprehension variables. */
+typedef struct mu_reference_variable {
+    mu_str name;
+    mu_value value;
+} mu_reference_variable;
+mu_reference_result mu_reference_eval_in(mu_arena *arena, const mu_reference_context *context,
+                                         const mu_pql *node, uint32_t n_scopes,
+                                         const mu_value *scopes, uint32_t n_variables,
+                                         const mu_reference_variable *variables);
+
+/* The condition value of pql.md 6.4 and D24. */
+bool mu_value_is_true(mu_value value);
+
+/* -------- regular expressions: one engine and one step limit for both evaluators -------- */
+
+typedef struct mu_regex mu_regex;
+typedef enum mu_regex_result { MU_REGEX_NO, MU_REGEX_YES, MU_REGEX_LIMIT } mu_regex_result;
+
+/* Java-style pattern (pql.md 8.1). MU_E_SYNTAX when it does not compile. Thread-safe after. */
+MU_CHECKED mu_code mu_regex_new(mu_str pattern, mu_regex **out, mu_err *err);
+void mu_regex_free(mu_regex *regex);
+mu_regex_result mu_regex_search(const mu_regex *regex, mu_str text);
+/* Group `group` of the first match; -1: group 1, or 0 when the pattern has none. *out is part of
+ * `text`; MU_REGEX_YES with out->ptr NULL when the group took no part. */
+mu_regex_result mu_regex_group(const mu_regex *regex, mu_str text, int group, mu_str *out);
+
+/* -------- time specifications, shared because they are settled before any row is read -------- */
+
+/* The instants that satisfy a specification: lo <= t <= hi, or outside of that when `inverted`
+ * (non-null t only). An empty set has lo > hi. */
+typedef struct mu_time_range {
+    int64_t lo_ms, hi_ms;
+    bool inverted;
+} mu_time_range;
+
+/* A time of pql.md 10.2, evaluated: interval [start, end) and the instant that offsets count from.
+ */
+typedef struct mu_time_bounds {
+    int64_t start_ms, end_ms; /* an instant: end = start + 1 */
+    bool is_instant;
+} mu_time_bounds;
+
+/* The set of `when` for known bounds of its times (`end` for BETWEEN only); ignores_year is not
+ * looked at. pql.md 10.3. */
+mu_time_range mu_time_range_of(const mu_pql_when *when, mu_time_bounds start, mu_time_bounds end);
+
+/* Bounds of a time that depends on nothing but now (words, intervals, points over such, date(…) of
+ * constants); false when it depends on data. */
+bool mu_time_bounds_constant(const mu_pql *time, int64_t now_ms, mu_time_bounds *out);
+
+/* `ignoring year` (D57): does any move of `t_ms` to the years around lie in the set? */
+bool mu_time_matches_ignoring_year(const mu_pql_when *when, int64_t t_ms, int64_t now_ms,
+                                   mu_time_bounds start, mu_time_bounds end);
+
+/* -------- the vectorized evaluator -------- */
+
+typedef struct mu_job mu_job;
+
+typedef struct mu_job_audience {
+    mu_str id;           /* what inSegment names; may be empty */
+    const mu_pql *query; /* bound, must_be_condition */
+} mu_job_audience;
+
+typedef struct mu_job_options {
+    int64_t now_ms;
+    unsigned n_threads;
+    bool reference_only; /* evaluate every audience with the reference evaluator: tests, --reference
+                          */
+    const bool *cancel;  /* NULL, or checked between blocks */
+    void (*progress)(void *context, uint64_t done_rows, uint64_t all_rows); /* NULL allowed */
+    void *progress_context;
+} mu_job_options;
+
+typedef struct mu_job_counters {
+    uint64_t n_profiles, n_events;         /* live rows and their events */
+    uint64_t n_blocks, n_fallback_rows;    /* rows that the reference evaluator had to do */
+    uint64_t guard_trips[MU_GUARD_COUNT_]; /* (profile, audience) pairs */
+} mu_job_counters;
+
+/* Plans all audiences as one job over the snapshot. Audiences refer to one another by id; a cycle
+ * is MU_E_INPUT. The snapshot must outlive the job. */
+MU_CHECKED mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options *options,
+                              uint32_t n_audiences, const mu_job_audience *audiences, mu_job **out,
+                              mu_err *err);
+void mu_job_free(mu_job *job);
+
+/* The plan: shared nodes, levels, kernels, fall-backs. One line per node, for people and golden
+ * tests. */
+void mu_job_write_plan(const mu_job *job, mu_buf *buf);
+
+/* Members of one audience in one block: a bitmap of the block's rows. Called from worker threads,
+ * blocks in any order, a block's audiences one after another. */
+typedef mu_code mu_job_sink(void *context, unsigned worker, uint32_t audience, uint32_t part,
+                            uint32_t block, const uint64_t *members, uint32_t n_rows, mu_err *err);
+
+/* Evaluates everything. counts[a] (n_audiences long) becomes the size of audience a; `sink` may be
+ * NULL. MU_E_CANCELLED when *cancel became true. */
+MU_CHECKED mu_code mu_job_run(mu_job *job, mu_job_sink *sink, void *sink_context, uint64_t *counts,
+                              mu_job_counters *counters, mu_err *err);
+
+/* A reference context for one row of the snapshot: relationships resolve in it, inSegment among
+ * `audiences` of the job. `audience_of_row` may be NULL. The parameters array is in `arena`. */
+MU_CHECKED mu_code mu_job_reference_context(const mu_job *job, mu_row_place place, mu_arena *arena,
+                                            mu_reference_context *out, mu_err *err);
+
+/* -------- explanation -------- */
+
+/* Why the profile of a row is in or out: JSON object with the rule's nodes, each with its value,
+ * and the witness events. docs/commands.md describes the members. */
+MU_CHECKED mu_code mu_explain(const mu_job *job, uint32_t audience, mu_row_place place,
+                              mu_json_writer *writer, mu_err *err);
+
+#endif
