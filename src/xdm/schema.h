@@ -47,6 +47,13 @@ typedef struct mu_schema {
 /* The built-in schema: standard XDM paths of the profile and event classes (sample-data.md 2). */
 const mu_schema *mu_schema_builtin(mu_arena *arena);
 
+/* `base` with other classes, its version one higher: what a load that met unknown fields makes. The
+ * types and classes are borrowed and must live as long as `arena`. */
+const mu_schema *mu_schema_with_types(mu_arena *arena, const mu_schema *base,
+                                      const mu_type *profile, const mu_type *event,
+                                      uint32_t n_lookup_classes,
+                                      const mu_lookup_class *lookup_classes);
+
 /* A schema file (design.md 7) on top of `base`: what it says is added; a path it types differently
  * from `base` is MU_E_CONFLICT. docs/schema.md describes the format. */
 MU_CHECKED mu_code mu_schema_extend(mu_arena *arena, const mu_schema *base, const mu_json *file,

@@ -33,14 +33,30 @@ struct mu_type {
     const mu_type *const *field_types;
     /* STRING that is the source of a relationship: the lookup class its value names a record of */
     mu_str target_class; /* len 0 when none */
+    /* Names hashed to fields, of mu_type_object only: a type filled in by hand has none and is
+     * searched field by field. Slot: field + 1, 0 when free. */
+    const uint32_t *field_index;
+    uint32_t field_index_mask;
 };
 
 /* Shared scalar types; mu_type_of(MU_TYPE_LIST) and the like are lists, maps of ANY, empty objects.
  */
 const mu_type *mu_type_of(mu_type_kind kind);
 
+/* Types in `arena`. Names, items and field types are borrowed and must live as long. Field names
+ * must be distinct. */
+const mu_type *mu_type_list(mu_arena *arena, const mu_type *item);
+const mu_type *mu_type_map(mu_arena *arena, const mu_type *item);
+const mu_type *mu_type_object(mu_arena *arena, uint32_t n_fields, const mu_str *names,
+                              const mu_type *const *types);
+const mu_type *mu_type_key_of(mu_arena *arena, mu_str target_class); /* STRING */
+
 /* The index of a field of an OBJECT type, or -1. */
 int mu_type_field(const mu_type *object, mu_str name);
+
+/* What a dotted path leads to from `type`; list and map steps need no mark and a name under a map
+ * is a key. NULL when there is no such field. */
+const mu_type *mu_type_at(const mu_type *type, mu_str path);
 
 /* "string", "integer", "list of object" ... as error messages have it. */
 mu_str mu_type_name(mu_arena *arena, const mu_type *type);

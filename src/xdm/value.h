@@ -72,13 +72,21 @@ static inline bool mu_value_is_null(mu_value value)
 /* The field of an OBJECT or entry of a MAP, null when absent or when `value` is neither. */
 mu_value mu_value_member(mu_value value, mu_str name);
 
-/* JSON as a value without a schema: objects stay OBJECT, text stays STRING. */
+/* The plain form of a field name (profile.md P4): "xdm:person" -> "person", "@id" -> "_id", "@type"
+ * -> "_type"; anything else as it is. */
+mu_str mu_xdm_plain_name(mu_str name);
+
+/* JSON as a value without a schema: objects stay OBJECT, text stays STRING. Text is shared with
+ * `json`. */
 mu_value mu_value_from_json(mu_arena *arena, const mu_json *json);
 
 /* JSON as a value of `type`: dates and times are parsed, integers widen to doubles where the type
  * says so, objects become MAP where it says so and are otherwise laid out dense in the type's field
- * order (value.keys == type->field_names). A null leaf is absent. Fails with MU_E_TYPE and a text
- * that names the path and both types; an unknown field fails too. */
+ * order (value.keys == type->field_names). A null leaf is absent, a null item of a list stays. Text
+ * is shared with `json`. Lenient as profile.md P4, P5 and P11 say: names with a prefix, date-times
+ * without an offset or as epoch milliseconds, `primary` as the text "true"; a number without a
+ * fraction (5.0) is an integer. Fails with MU_E_TYPE and a text that names the path and both types;
+ * an unknown field fails too. */
 MU_CHECKED mu_code mu_value_from_typed_json(mu_arena *arena, const mu_type *type,
                                             const mu_json *json, mu_value *out, mu_err *err);
 
