@@ -11,6 +11,7 @@
 #ifndef MU_EVAL_EVAL_H
 #define MU_EVAL_EVAL_H
 
+#include "base/regex.h"
 #include "pql/pql.h"
 #include "store/store.h"
 
@@ -76,19 +77,6 @@ mu_reference_result mu_reference_eval_in(mu_arena *arena, const mu_reference_con
 
 /* The condition value of pql.md 6.4 and D24. */
 bool mu_value_is_true(mu_value value);
-
-/* -------- regular expressions: one engine and one step limit for both evaluators -------- */
-
-typedef struct mu_regex mu_regex;
-typedef enum mu_regex_result { MU_REGEX_NO, MU_REGEX_YES, MU_REGEX_LIMIT } mu_regex_result;
-
-/* Java-style pattern (pql.md 8.1). MU_E_SYNTAX when it does not compile. Thread-safe after. */
-MU_CHECKED mu_code mu_regex_new(mu_str pattern, mu_regex **out, mu_err *err);
-void mu_regex_free(mu_regex *regex);
-mu_regex_result mu_regex_search(const mu_regex *regex, mu_str text);
-/* Group `group` of the first match; -1: group 1, or 0 when the pattern has none. *out is part of
- * `text`; MU_REGEX_YES with out->ptr NULL when the group took no part. */
-mu_regex_result mu_regex_group(const mu_regex *regex, mu_str text, int group, mu_str *out);
 
 /* -------- time specifications, shared because they are settled before any row is read -------- */
 
