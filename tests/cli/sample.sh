@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Sample data: the same options give the same bytes, as many lines as asked for, in the mix documented.
+. "$(dirname "$0")/lib.bash"
+
+until=2026-03-10T12:00:00Z
+make_sample() {
+    expect 0 muster sample --until $until "$@"
+}
+
+for format in ndjson csv; do
+    make_sample --profiles 300 --events 9000 --seed 5 --out one --format $format --threads 1
+    make_sample --profiles 300 --events 9000 --seed 5 --out two --format $format --threads 4
+    for file in profiles events; do
+        checks=$((checks + 1))
+        cmp -s one/$file.$format two/$file.$format || fail "$file.$format differs by threads"
+    done
+    make_sample --profiles 300 --events 9000 --seed 6 --out two --format $format
+    checks=$((checks + 1))
+    cmp -s one/events.$format two/events.$format && fail "another seed, the same events"
+done
+
+same "profiles, ndjson" "$(wc -l <one/profiles.ndjson)" 300
+same "events, ndjson" "$(wc -l <one/events.ndjson)" 9000
+same "profiles, csv" "$(wc -l <one/profiles.csv)" 301
+same "events, csv" "$(wc -l <one/events.csv)" 9001
+same "every CSV event has 8 cells" "$(awk -F, 'NF != 8' one/events.csv | wc -l)" 0
+same "ids are distinct" "$(cut -d, -f3 one/events.csv | sort | uniq -d | wc -l)" 0
+same "exactly one identity" \
+    "$(awk -F, 'NR > 1 && ($1 == "") == ($2 == "")' one/events.csv | wc -l)" 0
+same "nothing after --until" \
+    "$(awk -F, 'NR > 1 && $4 >= "2026-03-10T12:00:00.000Z"' one/events.csv | wc -l)" 0
+same "nothing before the 30 days" \
+    "$(awk -F, 'NR > 1 && $4 < "2026-02-08T12:00:00.000Z"' one/events.csv | wc -l)" 0
+events='s/.*"_id":"\([^"]*\)","timestamp":"\([^"]*\)","eventType":"\([^"]*\)".*/\1 \2 \3/'
+same "both forms hold the same events" "$(sed "$events" one/events.ndjson | sort | cksum)" \
+    "$(awk -F, 'NR > 1 {print $3, $4, $5}' one/events.csv | sort | cksum)"
+
+share() {
+    awk -F, -v type="$1" 'NR > 1 {all++; n += $5 == type} END {printf "%d", 1000 * n / all}' \
+        one/events.csv
+}
+for expected in web.webpagedetails.pageViews:590:650 commerce.productViews:180:220 \
+                commerce.productListAdds:40:60 commerce.purchases:8:25; do
+    IFS=: read -r type least most <<<"$expected"
+    checks=$((checks + 1))
+    got=$(share "$type")
+    { [ "$got" -ge "$least" ] && [ "$got" -le "$most" ]; } || fail "$type: $got of 1000 events"
+done
+
+make_sample --profiles 50 --events 3000 --out messages --messages --faults
+matches "messages" "$(head -1 messages/events.ndjson)" \
+    '^\{"header":\{"schemaRef".*"body":\{"xdmMeta".*"xdmEntity":\{"_id"'
+n=$(wc -l <messages/events.ndjson)
+checks=$((checks + 1))
+[ "$n" -gt 3000 ] || fail "faults add lines: $n"
+make_sample --profiles 3 --events 0 --out none
+same "no events are possible" "$(wc -c <none/events.ndjson)" 0
+finish
