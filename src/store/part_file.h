@@ -1,0 +1,28 @@
+/* part_file.h -- a file written once from front to back, in areas of whole 64-byte lines. */
+#ifndef MU_STORE_PART_FILE_H
+#define MU_STORE_PART_FILE_H
+
+#include "base/buf.h"
+
+typedef struct mu_part_file {
+    int fd;
+    char *path;
+    mu_buf pending;     /* not yet handed to the system */
+    uint64_t size;      /* written and pending */
+    uint64_t n_started; /* bytes whose write-back to disk was started */
+} mu_part_file;
+
+/* Makes a file that must not exist. */
+MU_CHECKED mu_code mu_part_file_create(mu_part_file *file, const char *path, mu_err *err);
+
+/* Appends; *offset is where the bytes begin. */
+MU_CHECKED mu_code mu_part_file_add(mu_part_file *file, const void *bytes, size_t size,
+                                    uint64_t *offset, mu_err *err);
+
+/* Writes what is pending, syncs and closes: from then on the file stays. */
+MU_CHECKED mu_code mu_part_file_finish(mu_part_file *file, mu_err *err);
+
+/* Closes and removes the file, when it is still open; frees the memory either way. */
+void mu_part_file_free(mu_part_file *file);
+
+#endif

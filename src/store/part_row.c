@@ -1,0 +1,238 @@
+#include "store/part_int.h"
+
+#include <stdlib.h>
+
+mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at)
+{
+    if (vector->encoding == MU_ENCODING_BYTES)
+        return (mu_str){vector->bytes + vector->offsets[at],
+                        vector->offsets[at + 1] - vector->offsets[at]};
+    uint32_t code = 0;
+    if (vector->width == 1)
+        code = ((const uint8_t *)vector->data)[at];
+    else if (vector->width == 2)
+        code = ((const uint16_t *)vector->data)[at];
+    else if (vector->width == 4)
+        code = ((const uint32_t *)vector->data)[at];
+    return mu_dictionary_get(dictionary, code);
+}
+
+int64_t mu_vector_integer(const mu_vector *vector, uint32_t at)
+{
+    switch (vector->width) {
+    case 1:
+        return vector->base + ((const uint8_t *)vector->data)[at];
+    case 2:
+        return vector->base + ((const uint16_t *)vector->data)[at];
+    case 4:
+        return vector->base + ((const uint32_t *)vector->data)[at];
+    case 8:
+        return ((const int64_t *)vector->data)[at];
+    default:
+        return vector->base;
+    }
+}
+
+double mu_vector_double(const mu_vector *vector, uint32_t at)
+{
+    if (vector->encoding == MU_ENCODING_DOUBLE)
+        return ((const double *)vector->data)[at];
+    return (double)mu_vector_integer(vector, at) / mu_decimal_power(vector->scale);
+}
+
+/* -------- whole rows -------- */
+
+/* The vectors of one block, fetched as the row needs them. */
+typedef struct row_decoder {
+    const mu_part *part;
+    mu_arena *arena;
+    uint32_t block;
+    uint64_t *fetched; /* bitmap over columns */
+    mu_vector *vectors;
+    mu_dictionary *dictionaries;
+} row_decoder;
+
+static mu_code fetch(row_decoder *decoder, uint32_t column, const mu_vector **out, mu_err *err)
+{
+    mu_vector *vector = &decoder->vectors[column];
+    if (!mu_bit_get(decoder->fetched, column)) {
+        MU_TRY(mu_part_any_vector(decoder->part, column, decoder->block, vector, err));
+        if (vector->encoding == MU_ENCODING_CODES)
+            MU_TRY(mu_part_check_dictionary(decoder->part, column, &decoder->dictionaries[column],
+                                            err));
+        mu_bit_set(decoder->fetched, column);
+    }
+    *out = vector;
+    return MU_OK;
+}
+
+static mu_code decode(row_decoder *decoder, uint32_t column, uint32_t at, mu_value *out,
+                      mu_err *err);
+
+static mu_code decode_object(row_decoder *decoder, uint32_t column, uint32_t at, mu_value *out,
+                             mu_err *err)
+{
+    const mu_column *object = &decoder->part->columns[column];
+    mu_value *fields = MU_NEW_ARRAY(decoder->arena, mu_value, object->n_children);
+    for (uint32_t f = 0; f < object->n_children; f++)
+        MU_TRY(decode(decoder, object->children[f], at, &fields[f], err));
+    *out = (mu_value){.kind = MU_TYPE_OBJECT, .n = object->n_children};
+    out->items = fields;
+    out->keys = decoder->part->types[column]->field_names;
+    return MU_OK;
+}
+
+static mu_code decode_keys(row_decoder *decoder, uint32_t column, uint32_t begin, uint32_t n,
+                           const mu_str **out, mu_err *err)
+{
+    uint32_t key_column = decoder->part->columns[column].children[0];
+    const mu_vector *vector;
+    mu_str *keys = MU_NEW_ARRAY(decoder->arena, mu_str, n);
+    if (n > 0)
+        MU_TRY(fetch(decoder, key_column, &vector, err));
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = mu_part_string(vector, &decoder->dictionaries[key_column], begin + i);
+    *out = keys;
+    return MU_OK;
+}
+
+static mu_code decode_items(row_decoder *decoder, const mu_vector *vector, uint32_t column,
+                            uint32_t at, mu_value *out, mu_err *err)
+{
+    const mu_column *list = &decoder->part->columns[column];
+    uint32_t begin = vector->offsets[at], n = vector->offsets[at + 1] - begin;
+    uint32_t item = list->children[list->n_children - 1];
+    mu_value *items = MU_NEW_ARRAY(decoder->arena, mu_value, n);
+    for (uint32_t i = 0; i < n; i++)
+        MU_TRY(decode(decoder, item, begin + i, &items[i], err));
+    mu_value value = {.kind = list->kind, .n = n};
+    value.items = items;
+    value.keys = NULL;
+    if (list->kind == MU_TYPE_MAP)
+        MU_TRY(decode_keys(decoder, column, begin, n, &value.keys, err));
+    *out = value;
+    return MU_OK;
+}
+
+/* Recursion is as deep as the row type, which mu_part_open limits. */
+static mu_code decode(row_decoder *decoder, uint32_t column, uint32_t at, mu_value *out,
+                      mu_err *err)
+{
+    const mu_vector *vector;
+    MU_TRY(fetch(decoder, column, &vector, err));
+    *out = MU_VALUE_NULL;
+    if (mu_vector_is_null(vector, at))
+        return MU_OK;
+    mu_type_kind kind = decoder->part->columns[column].kind;
+    switch (kind) {
+    case MU_TYPE_OBJECT:
+        return decode_object(decoder, column, at, out, err);
+    case MU_TYPE_LIST:
+    case MU_TYPE_MAP:
+        return decode_items(decoder, vector, column, at, out, err);
+    case MU_TYPE_STRING:
+        *out = mu_value_string(mu_part_string(vector, &decoder->dictionaries[column], at));
+        return MU_OK;
+    case MU_TYPE_BOOLEAN:
+        *out = mu_value_boolean(mu_bit_get(vector->data, at));
+        return MU_OK;
+    case MU_TYPE_DOUBLE:
+        *out = (mu_value){.kind = kind, .number = mu_vector_double(vector, at)};
+        return MU_OK;
+    default:
+        *out = (mu_value){.kind = kind, .integer = mu_vector_integer(vector, at)};
+        return MU_OK;
+    }
+}
+
+mu_code mu_part_row(const mu_part *part, uint32_t row, mu_arena *arena, mu_value *out, mu_err *err)
+{
+    MU_ASSERT(row < part->footer.n_rows);
+    uint32_t n = part->footer.n_columns;
+    row_decoder decoder = {.part = part,
+                           .arena = arena,
+                           .block = mu_part_block_of_row(part, row),
+                           .fetched = calloc(mu_bits_words(n), 8),
+                           .vectors = malloc((size_t)n * sizeof(mu_vector)),
+                           .dictionaries = malloc((size_t)n * sizeof(mu_dictionary))};
+    mu_code code =
+        decoder.fetched == NULL || decoder.vectors == NULL || decoder.dictionaries == NULL
+            ? mu_fail(err, MU_E_NOMEM, "out of memory for decoding a row")
+            : decode(&decoder, 0, row - part->blocks[decoder.block].row, out, err);
+    free(decoder.fetched);
+    free(decoder.vectors);
+    free(decoder.dictionaries);
+    return code;
+}
+
+/* -------- identities -------- */
+
+static mu_code hidden_string(const mu_part *part, unsigned hidden, uint32_t row, mu_str *out,
+                             mu_err *err)
+{
+    uint32_t block = mu_part_block_of_row(part, row), vector = part->footer.n_columns + hidden;
+    mu_vector strings;
+    mu_dictionary dictionary;
+    MU_TRY(mu_part_any_vector(part, vector, block, &strings, err));
+    MU_TRY(mu_part_check_dictionary(part, vector, &dictionary, err));
+    *out = mu_part_string(&strings, &dictionary, row - part->blocks[block].row);
+    return MU_OK;
+}
+
+mu_code mu_part_identity(const mu_part *part, uint32_t row, mu_identity *out, mu_err *err)
+{
+    MU_ASSERT(row < part->footer.n_rows);
+    mu_identity identity;
+    MU_TRY(hidden_string(part, MU_HIDDEN_NAMESPACE, row, &identity.namespace_code, err));
+    MU_TRY(hidden_string(part, MU_HIDDEN_VALUE, row, &identity.value, err));
+    *out = identity;
+    return MU_OK;
+}
+
+mu_code mu_part_check_index(const mu_part *part, mu_err *err)
+{
+    mu_part *changed = (mu_part *)(uintptr_t)part; /* only the atomic note of the check */
+    if (atomic_load_explicit(&changed->index_seen, memory_order_acquire) != 0)
+        return MU_OK;
+    const mu_part_section *hashes = &part->footer.hashes, *rows = &part->footer.rows;
+    MU_TRY(mu_part_check_area(part, "the identity index", hashes->offset, hashes->size,
+                              hashes->checksum, err));
+    MU_TRY(mu_part_check_area(part, "the identity index", rows->offset, rows->size, rows->checksum,
+                              err));
+    uint64_t wrong = 0;
+    for (uint32_t i = 0; i < part->footer.n_rows; i++)
+        wrong |= part->hash_rows[i] >= part->footer.n_rows;
+    if (wrong != 0)
+        return mu_fail(err, MU_E_CORRUPT, "%s: the identity index names rows that are not there",
+                       part->path);
+    atomic_store_explicit(&changed->index_seen, 1, memory_order_release);
+    return MU_OK;
+}
+
+static uint32_t lower_bound(const uint64_t *hashes, uint32_t n, uint64_t hash)
+{
+    uint32_t low = 0, count = n;
+    while (count > 0) {
+        uint32_t half = count / 2;
+        if (hashes[low + half] < hash) {
+            low += half + 1;
+            count -= half + 1;
+        } else {
+            count = half;
+        }
+    }
+    return low;
+}
+
+mu_code mu_part_find_hash(const mu_part *part, uint64_t hash, uint32_t *cursor, bool *found,
+                          uint32_t *row, mu_err *err)
+{
+    MU_TRY(mu_part_check_index(part, err));
+    uint32_t at =
+        *cursor == UINT32_MAX ? lower_bound(part->hashes, part->footer.n_rows, hash) : *cursor + 1;
+    *found = at < part->footer.n_rows && part->hashes[at] == hash;
+    if (*found)
+        *row = part->hash_rows[at];
+    *cursor = at;
+    return MU_OK;
+}
