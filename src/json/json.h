@@ -37,7 +37,7 @@ struct mu_json {
     };
 };
 
-#define MU_JSON_DEPTH_MAX 256
+#define MU_JSON_DEPTH_MAX 1000 /* a rule of 200 nested operators takes up to 600 */
 
 /* Reusable buffers of the parser. One thread at a time. */
 typedef struct mu_json_reader mu_json_reader;

@@ -122,13 +122,14 @@ mu_code grow(reading *in)
     return MU_OK;
 }
 
-mu_code push(reading *in, mu_str name, const mu_json *item)
+/* The next place on the stack; it may move when something else is pushed. */
+mu_code push(reading *in, mu_str name, mu_json **slot)
 {
     mu_json_reader *reader = in->reader;
     if (reader->n_items == reader->items_capacity)
         MU_TRY(grow(in));
-    reader->items[reader->n_items] = *item;
-    reader->names[reader->n_items++] = name;
+    reader->names[reader->n_items] = name;
+    *slot = &reader->items[reader->n_items++];
     return MU_OK;
 }
 
@@ -273,11 +274,20 @@ mu_code read_value(reading *in, V &value, mu_str token, unsigned depth, mu_json 
     }
 }
 
-mu_code read_item(reading *in, ondemand::value value, mu_str name, unsigned depth)
+/* A scalar is read straight into its place on the stack: copies of small structs just written cost
+ * more than reading them. */
+mu_code read_item(reading *in, ondemand::value &value, mu_str name, unsigned depth)
 {
-    mu_json item;
-    MU_TRY(read_value(in, value, trimmed(value.raw_json_token()), depth, &item));
-    return push(in, name, &item);
+    mu_str token = trimmed(value.raw_json_token());
+    mu_json container, *slot;
+    if (token.len > 0 && (token.ptr[0] == '{' || token.ptr[0] == '[')) {
+        MU_TRY(read_value(in, value, token, depth, &container));
+        MU_TRY(push(in, name, &slot));
+        *slot = container;
+        return MU_OK;
+    }
+    MU_TRY(push(in, name, &slot));
+    return read_value(in, value, token, depth, slot);
 }
 
 /* Moves the items from `base` on into the arena and closes the container. */
@@ -304,10 +314,9 @@ mu_code read_array(reading *in, ondemand::array array, unsigned depth, mu_json *
 {
     size_t base = in->reader->n_items;
     for (auto element : array) {
-        ondemand::value value;
-        error_code error = element.get(value);
-        if (error != simdjson::SUCCESS)
-            return fail_at(in, nullptr, error);
+        if (element.error() != simdjson::SUCCESS)
+            return fail_at(in, nullptr, element.error());
+        ondemand::value &&value = std::move(element).value_unsafe();
         MU_TRY(read_item(in, value, mu_str{"", 0}, depth));
     }
     take_items(in, base, MU_JSON_ARRAY, out);
@@ -379,10 +388,9 @@ mu_code read_object(reading *in, ondemand::object object, unsigned depth, mu_jso
 {
     size_t base = in->reader->n_items;
     for (auto member : object) {
-        ondemand::field field;
-        error_code error = std::move(member).get(field);
-        if (error != simdjson::SUCCESS)
-            return fail_at(in, nullptr, error);
+        if (member.error() != simdjson::SUCCESS)
+            return fail_at(in, nullptr, member.error());
+        ondemand::field &&field = std::move(member).value_unsafe();
         mu_str name;
         MU_TRY(read_name(in, field, &name));
         MU_TRY(read_item(in, field.value(), name, depth));
