@@ -5,7 +5,7 @@
  * optimised; it is the oracle in tests and what a node without a kernel falls back to.
  *
  * Evaluation is total: it reads everything a rule mentions, whatever `and`, `or` and `if` could
- * skip, so that guards trip alike in every evaluator (docs/decisions/0003). Laziness is visible
+ * skip, so that guards trip alike in every evaluator (docs/decisions/0001). Laziness is visible
  * nowhere else.
  */
 #ifndef MU_EVAL_EVAL_H
@@ -42,8 +42,11 @@ typedef struct mu_reference_context {
     /* The record of a lookup class with this key, or null. NULL: every look-up is null. */
     mu_value (*resolve)(void *context, mu_arena *arena, mu_str class_name, mu_str key);
     void *context;
+    /* What @{id} stands for: an OBJECT whose members are named by schema id, without the version.
+     * Null: every such reference is null. */
+    mu_value context_data;
     /* Called for every node evaluated, innermost first; NULL in ordinary runs. `scope` tells which
-     * items the node was evaluated for. */
+     * items the node was evaluated for; NULL: the profile. */
     void (*trace)(void *context, const mu_pql *node, const mu_reference_scope *scope,
                   mu_value value);
     void *trace_context;
@@ -63,7 +66,8 @@ mu_reference_result mu_reference_eval(mu_arena *arena, const mu_reference_contex
 bool mu_reference_is_member(mu_arena *arena, const mu_reference_context *context,
                             const mu_pql *query, uint32_t *trips);
 
-/* A node of a query evaluated where `scopes` says: scopes[0] is the innermost implicit item. For
+/* A node of a query evaluated where `scopes` says: scopes[0] is the innermost implicit item, the
+ * last the one around which only the profile remains (the profile itself is not among them). For
  * nodes that the vectorized evaluator has no kernel for. `variables` (innermost last) bind
  * comprehension variables. */
 typedef struct mu_reference_variable {
@@ -78,14 +82,47 @@ mu_reference_result mu_reference_eval_in(mu_arena *arena, const mu_reference_con
 /* The condition value of pql.md 6.4 and D24. */
 bool mu_value_is_true(mu_value value);
 
+/* Is the profile `row` a member of audience `id` by its own segmentMembership (pql.md 13)? Status
+ * realized or existing, validUntil not past; under `ups`, else under any namespace. */
+bool mu_reference_stored_membership(mu_value row, mu_str id, int64_t now_ms);
+
+/* One of the six comparison operators (MU_FN_EQUAL ..) on two values, with the coercions of pql.md
+ * 6.3 and lists of 6.4. `text_may_be_time`: no schema said that `first` is text, so text that reads
+ * as a date compares with dates as one. */
+bool mu_value_relation_holds(mu_pql_function relation, mu_value first, mu_value second,
+                             bool text_may_be_time);
+
+/* A scalar as text (pql.md 6.3). False for null, lists, maps and objects. *out may point into
+ * `room`. */
+#define MU_VALUE_TEXT_MAX 40
+bool mu_value_text(mu_value value, char room[MU_VALUE_TEXT_MAX], mu_str *out);
+
+/* `text like pattern` (pql.md 7, D31). */
+bool mu_text_like(mu_str text, mu_str pattern);
+
+/* Chains (docs/decisions/0030). One step is one event tested as a candidate for one element of the
+ * search; events that fail the element's conditions without an alias are no candidates and cost
+ * nothing. Counted anew in every evaluation of a chain. Upper bounds for k elements and n events:
+ * k*n steps when no condition mentions an alias and there is neither GAP nor EXCLUDE (then the
+ * earliest match decides), k*n*(n+1) when no condition mentions an alias. */
+
 /* -------- time specifications, shared because they are settled before any row is read -------- */
 
-/* The instants that satisfy a specification: lo <= t <= hi, or outside of that when `inverted`
- * (non-null t only). An empty set has lo > hi. */
+/* The instants that satisfy a specification: lo <= t <= hi (or, when `has_second`, lo2 <= t <= hi2:
+ * `= n u from X`), or outside of that when `inverted` (non-null t only). An empty set has lo > hi.
+ */
 typedef struct mu_time_range {
     int64_t lo_ms, hi_ms;
-    bool inverted;
+    int64_t lo2_ms, hi2_ms;
+    bool has_second, inverted;
 } mu_time_range;
+
+static inline bool mu_time_range_contains(mu_time_range range, int64_t t_ms)
+{
+    bool inside = (t_ms >= range.lo_ms && t_ms <= range.hi_ms) ||
+                  (range.has_second && t_ms >= range.lo2_ms && t_ms <= range.hi2_ms);
+    return inside != range.inverted;
+}
 
 /* A time of pql.md 10.2, evaluated: interval [start, end) and the instant that offsets count from.
  */
@@ -102,9 +139,10 @@ mu_time_range mu_time_range_of(const mu_pql_when *when, mu_time_bounds start, mu
  * constants); false when it depends on data. */
 bool mu_time_bounds_constant(const mu_pql *time, int64_t now_ms, mu_time_bounds *out);
 
-/* `ignoring year` (D57): does any move of `t_ms` to the years around lie in the set? */
-bool mu_time_matches_ignoring_year(const mu_pql_when *when, int64_t t_ms, int64_t now_ms,
-                                   mu_time_bounds start, mu_time_bounds end);
+/* `ignoring year` (D57, docs/decisions/0031): does `t_ms`, moved to any of the years that the set
+ * touches, lie in it? */
+bool mu_time_matches_ignoring_year(const mu_pql_when *when, int64_t t_ms, mu_time_bounds start,
+                                   mu_time_bounds end);
 
 /* -------- the vectorized evaluator -------- */
 
@@ -159,8 +197,44 @@ MU_CHECKED mu_code mu_job_reference_context(const mu_job *job, mu_row_place plac
 
 /* -------- explanation -------- */
 
-/* Why the profile of a row is in or out: JSON object with the rule's nodes, each with its value,
- * and the witness events. docs/commands.md describes the members. */
+/* The bound rule of audience `audience`. */
+const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience);
+
+/* What one node of a rule gave. */
+typedef struct mu_explanation_node {
+    const mu_pql *node;
+    uint64_t n_evaluated, n_true; /* how often, and how often as a condition true (pql.md 6.4) */
+    bool in_item_scope;           /* evaluated for items, not for the profile: `value` is null */
+    mu_value value;
+} mu_explanation_node;
+
+/* Witnesses, exactly (docs/explain.md). A positive event condition is a node that is reached from
+ * the root through `and`, `or`, the body of `let` and a lambda at the root only, is none of these
+ * itself, is true, and would not be true if the profile had no events. When the witness events are
+ * removed from the profile, no positive event condition is true any more. */
+typedef struct mu_explanation {
+    mu_value value;
+    uint32_t trips;
+    bool is_member;
+    uint32_t n_nodes; /* by node id; node is NULL for ids that were never evaluated */
+    const mu_explanation_node *nodes;
+    uint32_t n_conditions; /* the positive event conditions */
+    const mu_pql *const *conditions;
+    uint32_t n_witnesses; /* ascending indexes into xEvent */
+    const uint32_t *witnesses;
+    mu_value events; /* the profile's xEvent */
+} mu_explanation;
+
+/* Evaluates with the reference evaluator and keeps every node's value. `context->trace` is not
+ * called. Everything in *out is in `arena` or belongs to `query` and `context`. */
+void mu_explain_run(mu_arena *arena, const mu_reference_context *context, const mu_pql *query,
+                    mu_explanation *out);
+
+/* {"member":..,"now":..,"guards":[..],"rule":{..},"witnesses":[..]}; docs/explain.md. */
+void mu_explain_write(mu_json_writer *writer, const mu_reference_context *context,
+                      const mu_pql *query, mu_str identity, const mu_explanation *explanation);
+
+/* Why the profile of a row is in or out: runs and writes the explanation of one row. */
 MU_CHECKED mu_code mu_explain(const mu_job *job, uint32_t audience, mu_row_place place,
                               mu_json_writer *writer, mu_err *err);
 
