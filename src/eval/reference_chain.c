@@ -25,20 +25,20 @@ typedef struct chain_event {
 
 /* A WHAT .. WHERE .. WHEN condition. `fixed` says per event whether the parts without an alias
  * hold; the others are evaluated in the search. */
-typedef struct condition {
+typedef struct chain_condition {
     const mu_pql_chain_item *item;
     bool what_varies, where_varies, when_varies;
     bool *fixed;
     uint32_t
         *fixed_before; /* how many events before the i-th have `fixed` set; n_events + 1 long */
     int64_t least;     /* COUNT: at least so many events; 1 without */
-} condition;
+} chain_condition;
 
 typedef struct slot {
-    condition element; /* item NULL: the slot after the last element */
+    chain_condition element; /* item NULL: the slot after the last element */
     uint32_t n_before;
     const mu_pql_chain_item **before; /* GAPs and EXCLUDEs in the order of the text */
-    condition *excludes;              /* n_before long; item NULL for a GAP */
+    chain_condition *excludes;        /* n_before long; item NULL for a GAP */
     uint32_t nearest_memo;            /* see memo_is_valid */
     bool memo_is_valid;
     uint8_t *failed; /* bitmap by previous event + 1: nothing from here on fits */
@@ -101,7 +101,7 @@ static bool mentions_alias(const chain *c, const mu_pql *part, uint32_t *first_s
     return search.found;
 }
 
-static uint32_t classify(const chain *c, condition *condition)
+static uint32_t classify(const chain *c, chain_condition *condition)
 {
     const mu_pql_chain_item *item = condition->item;
     uint32_t first_slot = UINT32_MAX;
@@ -166,7 +166,7 @@ static bool condition_part(chain *c, const mu_pql *part, uint32_t event)
 }
 
 /* Evaluates the parts that mention no alias, for every event. */
-static void settle(chain *c, condition *condition)
+static void settle(chain *c, chain_condition *condition)
 {
     const mu_pql_chain_item *item = condition->item;
     mu_when_set set;
@@ -241,11 +241,11 @@ static void prepare_slots(chain *c)
             now->nearest_memo = classify(c, &now->element);
             settle(c, &now->element);
         }
-        now->excludes = MU_NEW_ARRAY(arena, condition, now->n_before);
+        now->excludes = MU_NEW_ARRAY(arena, chain_condition, now->n_before);
         for (uint32_t k = 0; k < now->n_before; k++) {
             if (now->before[k]->kind != MU_ITEM_EXCLUDE)
                 continue;
-            condition *exclude = &now->excludes[k];
+            chain_condition *exclude = &now->excludes[k];
             exclude->item = now->before[k];
             if (!at_least(exclude->item, &exclude->least))
                 exclude->least = 1; /* refused by the parser (PQL-S04) */
@@ -283,7 +283,7 @@ static bool is_same_time(const chain *c, uint32_t a, uint32_t b)
 }
 
 /* The condition for one event, given the aliases of the slots before `at`. */
-static bool satisfies(chain *c, const condition *condition, uint32_t at, uint32_t event)
+static bool satisfies(chain *c, const chain_condition *condition, uint32_t at, uint32_t event)
 {
     const mu_pql_chain_item *item = condition->item;
     const mu_reference_scope *scope = at == 0 ? c->outer : &c->aliases[at - 1];
@@ -319,7 +319,7 @@ static bool gap_holds(const chain *c, const mu_pql_chain_item *gap, uint32_t pre
 
 /* Are there fewer than COUNT events of an EXCLUDE strictly between its neighbours? Tests of events
  * against a condition with an alias are steps too. */
-static bool exclude_holds(chain *c, const condition *exclude, uint32_t at, uint32_t previous,
+static bool exclude_holds(chain *c, const chain_condition *exclude, uint32_t at, uint32_t previous,
                           uint32_t event)
 {
     uint32_t from = previous == NO_EVENT ? 0 : previous + 1;
@@ -382,7 +382,7 @@ static void choose_anchor(chain *c, uint32_t at, uint32_t event)
 static bool next_anchor(chain *c, uint32_t at)
 {
     place *here = &c->places[at];
-    const condition *element = &c->slots[at].element;
+    const chain_condition *element = &c->slots[at].element;
     while (here->next < c->n_events) {
         uint32_t event = here->next++;
         bool is_later = here->previous == NO_EVENT ||
@@ -428,7 +428,7 @@ static void remember_failure(chain *c, uint32_t at)
 static bool earliest_decides(const chain *c)
 {
     for (uint32_t i = 0; i <= c->n_slots; i++) {
-        const condition *element = &c->slots[i].element;
+        const chain_condition *element = &c->slots[i].element;
         if (c->slots[i].n_before > 0 || element->what_varies || element->where_varies ||
             element->when_varies)
             return false;
