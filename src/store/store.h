@@ -159,6 +159,9 @@ MU_CHECKED mu_code mu_store_open(const char *folder, mu_str sandbox, mu_store_mo
                                  mu_store **out, mu_err *err);
 void mu_store_close(mu_store *store);
 
+/* The data folder, as it was opened: temporary files of a load go there, without a name. */
+const char *mu_store_folder(const mu_store *store);
+
 /* The newest committed state. Acquire and release from any thread. */
 MU_CHECKED mu_code mu_snapshot_acquire(mu_store *store, mu_snapshot **out, mu_err *err);
 void mu_snapshot_release(mu_snapshot *snapshot);
