@@ -1,0 +1,272 @@
+#include "ingest/ingest_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BLOCK_MIN ((size_t)16 << 10)
+#define BLOCK_MAX ((size_t)256 << 10)
+
+/* A run of whole records, in memory or in the spill file. */
+typedef struct block {
+    char *bytes; /* NULL when spilled */
+    size_t len;
+    uint64_t offset;
+} block;
+
+typedef struct partition {
+    block *blocks;
+    size_t n, capacity;
+} partition;
+
+struct mu_spread {
+    const char *folder; /* borrowed */
+    uint32_t n_partitions;
+    unsigned n_writers;
+    size_t block_bytes, memory_max_bytes;
+    block *open;          /* [writer * n_partitions + partition]: being filled */
+    pthread_mutex_t lock; /* guards what follows */
+    partition *partitions;
+    size_t memory_bytes;
+    int fd; /* -1 until something is spilled */
+    uint64_t spilled_bytes;
+};
+
+static size_t choose_block(size_t memory_max_bytes, size_t n_open)
+{
+    size_t fair = memory_max_bytes / (n_open * 4);
+    size_t size = fair < BLOCK_MIN ? BLOCK_MIN : fair > BLOCK_MAX ? BLOCK_MAX : fair;
+    return size & ~(size_t)7;
+}
+
+mu_code mu_spread_new(const char *folder, uint32_t n_partitions, unsigned n_writers,
+                      size_t memory_max_bytes, mu_spread **out, mu_err *err)
+{
+    size_t n_open = (size_t)n_partitions * n_writers;
+    mu_spread *spread = calloc(1, sizeof *spread);
+    if (spread == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    *spread = (mu_spread){.folder = folder,
+                          .n_partitions = n_partitions,
+                          .n_writers = n_writers,
+                          .block_bytes = choose_block(memory_max_bytes, n_open),
+                          .memory_max_bytes = memory_max_bytes,
+                          .fd = -1};
+    pthread_mutex_init(&spread->lock, NULL);
+    spread->open = calloc(n_open, sizeof *spread->open);
+    spread->partitions = calloc(n_partitions, sizeof *spread->partitions);
+    if (spread->open == NULL || spread->partitions == NULL) {
+        mu_spread_free(spread);
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    }
+    *out = spread;
+    return MU_OK;
+}
+
+void mu_spread_free(mu_spread *spread)
+{
+    if (spread == NULL)
+        return;
+    for (size_t i = 0; spread->open != NULL && i < (size_t)spread->n_partitions * spread->n_writers;
+         i++)
+        free(spread->open[i].bytes);
+    for (uint32_t p = 0; spread->partitions != NULL && p < spread->n_partitions; p++) {
+        for (size_t b = 0; b < spread->partitions[p].n; b++)
+            free(spread->partitions[p].blocks[b].bytes);
+        free(spread->partitions[p].blocks);
+    }
+    if (spread->fd >= 0)
+        close(spread->fd);
+    pthread_mutex_destroy(&spread->lock);
+    free(spread->partitions);
+    free(spread->open);
+    free(spread);
+}
+
+uint32_t mu_spread_partitions(const mu_spread *spread)
+{
+    return spread->n_partitions;
+}
+
+/* -------- the spill file -------- */
+
+/* A file that has no name, or loses it at once, in the data folder. */
+static int open_unnamed(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    char path[4096];
+    int len = snprintf(path, sizeof path, "%s/load-XXXXXX", folder);
+    if (len < 0 || (size_t)len >= sizeof path)
+        return -1;
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+static mu_code write_at(int fd, const char *bytes, size_t len, uint64_t offset, mu_err *err)
+{
+    while (len > 0) {
+        ssize_t done = pwrite(fd, bytes, len, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return mu_fail_errno(err, "cannot write a temporary file of the load");
+        bytes += done;
+        len -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return MU_OK;
+}
+
+static mu_code read_at(int fd, char *bytes, size_t len, uint64_t offset, mu_err *err)
+{
+    while (len > 0) {
+        ssize_t done = pread(fd, bytes, len, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return mu_fail_errno(err, "cannot read a temporary file of the load");
+        if (done == 0)
+            return mu_fail(err, MU_E_CORRUPT, "a temporary file of the load is cut short");
+        bytes += done;
+        len -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return MU_OK;
+}
+
+/* -------- handing blocks over -------- */
+
+/* Under the lock. Whether the block stays in memory; its place in the file otherwise. */
+static mu_code place_block(mu_spread *spread, uint32_t p, block *filled, mu_err *err)
+{
+    partition *to = &spread->partitions[p];
+    to->blocks = mu_room(to->blocks, to->n, &to->capacity, sizeof *to->blocks);
+    block entry = *filled;
+    if (spread->memory_bytes + filled->len > spread->memory_max_bytes) {
+        if (spread->fd < 0)
+            spread->fd = open_unnamed(spread->folder);
+        if (spread->fd < 0)
+            return mu_fail_errno(err, "cannot make a temporary file in %s", spread->folder);
+        entry.bytes = NULL;
+        entry.offset = filled->offset = spread->spilled_bytes;
+        spread->spilled_bytes += filled->len;
+    } else {
+        spread->memory_bytes += filled->len;
+        filled->bytes = NULL; /* the partition's now */
+    }
+    to->blocks[to->n++] = entry;
+    return MU_OK;
+}
+
+/* Empties an open block; it keeps its memory when it was spilled. */
+static mu_code hand_over(mu_spread *spread, uint32_t p, block *filled, mu_err *err)
+{
+    if (filled->len == 0)
+        return MU_OK;
+    pthread_mutex_lock(&spread->lock);
+    mu_code code = place_block(spread, p, filled, err);
+    pthread_mutex_unlock(&spread->lock);
+    if (code == MU_OK && filled->bytes != NULL)
+        code = write_at(spread->fd, filled->bytes, filled->len, filled->offset, err);
+    filled->len = 0;
+    return code;
+}
+
+static void copy_record(char *to, const mu_record *head, mu_str identity, mu_str body)
+{
+    size_t used = sizeof *head + identity.len + body.len;
+    memcpy(to, head, sizeof *head);
+    memcpy(to + sizeof *head, identity.ptr, identity.len);
+    memcpy(to + sizeof *head + identity.len, body.ptr, body.len);
+    memset(to + used, 0, head->size_bytes - used);
+}
+
+static mu_code add_large(mu_spread *spread, uint32_t p, const mu_record *head, mu_str identity,
+                         mu_str body, mu_err *err)
+{
+    block own = {.bytes = malloc(head->size_bytes), .len = head->size_bytes};
+    if (own.bytes == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    copy_record(own.bytes, head, identity, body);
+    mu_code code = hand_over(spread, p, &own, err);
+    free(own.bytes);
+    return code;
+}
+
+mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head, mu_str identity,
+                      mu_str body, mu_err *err)
+{
+    size_t size = (sizeof *head + identity.len + body.len + 7) & ~(size_t)7;
+    uint32_t p = (uint32_t)(((head->identity_hash >> 32) * spread->n_partitions) >> 32);
+    block *open_block = &spread->open[(size_t)writer * spread->n_partitions + p];
+    MU_ASSERT(writer < spread->n_writers && size <= UINT32_MAX);
+    head->size_bytes = (uint32_t)size;
+    head->identity_bytes = (uint32_t)identity.len;
+    if (size > spread->block_bytes / 2)
+        return add_large(spread, p, head, identity, body, err);
+    if (open_block->len + size > spread->block_bytes)
+        MU_TRY(hand_over(spread, p, open_block, err));
+    if (open_block->bytes == NULL)
+        open_block->bytes = malloc(spread->block_bytes);
+    if (open_block->bytes == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    copy_record(open_block->bytes + open_block->len, head, identity, body);
+    open_block->len += size;
+    return MU_OK;
+}
+
+mu_code mu_spread_finish(mu_spread *spread, mu_err *err)
+{
+    for (size_t i = 0; i < (size_t)spread->n_partitions * spread->n_writers; i++) {
+        block *last = &spread->open[i];
+        if (last->bytes != NULL && last->len > 0) {
+            char *tight = realloc(last->bytes, last->len);
+            if (tight != NULL)
+                last->bytes = tight;
+        }
+        MU_TRY(hand_over(spread, (uint32_t)(i % spread->n_partitions), last, err));
+        free(last->bytes);
+        last->bytes = NULL;
+    }
+    return MU_OK;
+}
+
+/* -------- taking them back -------- */
+
+static mu_code take_block(mu_spread *spread, block *from, mu_run *out, mu_err *err)
+{
+    *out = (mu_run){.bytes = from->bytes, .len = from->len};
+    from->bytes = NULL;
+    if (out->bytes != NULL)
+        return MU_OK;
+    out->bytes = malloc(from->len);
+    if (out->bytes == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    return read_at(spread->fd, out->bytes, from->len, from->offset, err);
+}
+
+mu_code mu_spread_take(mu_spread *spread, uint32_t p, mu_run **runs, size_t *n_runs, mu_err *err)
+{
+    partition *from = &spread->partitions[p];
+    mu_run *taken = calloc(from->n + 1, sizeof *taken);
+    if (taken == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory");
+    mu_code code = MU_OK;
+    for (size_t b = 0; code == MU_OK && b < from->n; b++)
+        code = take_block(spread, &from->blocks[b], &taken[b], err);
+    if (code != MU_OK) {
+        for (size_t b = 0; b < from->n; b++)
+            free(taken[b].bytes);
+        free(taken);
+        return code;
+    }
+    *runs = taken;
+    *n_runs = from->n;
+    return MU_OK;
+}
