@@ -110,6 +110,19 @@ const mu_type *random_row_type(mu_arena *arena, random_source *random)
     return row;
 }
 
+const mu_schema *schema_of_rows(mu_arena *arena, const mu_type *row_type)
+{
+    mu_schema *schema = MU_NEW(arena, mu_schema);
+    mu_type *profile = MU_NEW(arena, mu_type);
+    *profile = *row_type;
+    profile->n_fields--;
+    schema->version = 1;
+    schema->profile = profile;
+    schema->row = row_type;
+    schema->event = row_type->field_types[profile->n_fields]->item;
+    return schema;
+}
+
 /* -------- values -------- */
 
 static mu_str repeated(mu_arena *arena, const char *unit, uint32_t n)

@@ -3,6 +3,7 @@
 #define MU_TESTS_SUPPORT_RANDOM_ROWS_H
 
 #include "store/store.h"
+#include "xdm/schema.h"
 
 typedef struct random_source {
     uint64_t state;
@@ -18,6 +19,9 @@ unsigned random_cases(unsigned n_cases);
 
 /* An OBJECT of nested fields whose last is xEvent. */
 const mu_type *random_row_type(mu_arena *arena, random_source *random);
+
+/* A schema whose profile rows have that type. */
+const mu_schema *schema_of_rows(mu_arena *arena, const mu_type *row_type);
 
 /* A row of that type: what a field is like (constant, decimal, few or many distinct strings ...)
  * depends on its name. Events are in the order of time. */
