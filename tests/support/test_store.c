@@ -105,7 +105,7 @@ static mu_code fill_change(mu_store *store, mu_change *change, mu_arena *arena,
     }
     entry *entries = MU_NEW_ARRAY(arena, entry, data->n_profiles + 1);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < data->n_profiles; i++) {
+    for (uint32_t i = 0; i < data->n_profiles && part < data->n_parts; i++) {
         const mu_random_profile *profile = &data->profiles[i];
         bool is_dead = !mu_value_is_null(profile->outdated) && profile->dead_part == part;
         if (profile->part != part && !is_dead)
