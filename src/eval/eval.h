@@ -176,6 +176,9 @@ MU_CHECKED mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options 
                               mu_err *err);
 void mu_job_free(mu_job *job);
 
+/* The query of an audience, in the order given to mu_job_new. */
+const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience);
+
 /* The plan: shared nodes, levels, kernels, fall-backs. One line per node, for people and golden
  * tests. */
 void mu_job_write_plan(const mu_job *job, mu_buf *buf);

@@ -1,0 +1,207 @@
+/* compile_chain.c -- event sequences (pql.md 12).
+ *
+ * An element's conditions become bits over the events. Times relative to the element just before
+ * stay relative; a condition that reaches further back, or reads another event's fields, has no
+ * kernel.
+ */
+#include "eval/compile_int.h"
+
+typedef struct chain_compiler {
+    compiler *c;
+    const mu_pql *node;
+    compiled view; /* the events */
+    compiled time; /* their time column */
+} chain_compiler;
+
+/* `when` as seen from an element whose predecessor is called `previous`. */
+static bool is_relative_to(const mu_pql_when *when, mu_str previous)
+{
+    return when->start->kind == MU_PQL_VARIABLE && previous.len > 0 &&
+           mu_str_equal(when->start->name, previous) && when->end == NULL && !when->ignores_year;
+}
+
+/* WHAT and WHERE as bits of the events. */
+static uint32_t condition_bits(chain_compiler *cc, const mu_pql_chain_item *item)
+{
+    uint32_t bits = compile_lambda_bits(cc->c, cc->view, item->what);
+    if (item->where != NULL)
+        bits = plan_and(cc->c->plan, bits, compile_lambda_bits(cc->c, cc->view, item->where));
+    return bits;
+}
+
+/* WHEN as bits, for a window that depends on nothing but now. Without WHEN: the event has a time.
+ */
+static uint32_t window_bits(chain_compiler *cc, const mu_pql_when *when)
+{
+    uint32_t timed = compiled_valid(cc->c, cc->time);
+    return when == NULL ? timed : compile_time_test(cc->c, cc->time, when);
+}
+
+/* The chosen events that satisfy `bits`, at the events' level. */
+static uint32_t chosen_bits(chain_compiler *cc, uint32_t bits)
+{
+    compiled narrowed = view_choose(cc->c, cc->view, bits);
+    if (narrowed.kind == COMPILED_NOTHING)
+        return NO_NODE;
+    uint32_t all = plan_bits(cc->c->plan, true);
+    return plan_at_level(cc->c->plan, narrowed.chosen == NO_NODE ? all : narrowed.chosen,
+                         cc->view.level);
+}
+
+/* COUNT(n), COUNT(>= n), COUNT(> n); false for the other forms and for numbers out of reach. */
+static bool at_least(const mu_pql_chain_item *item, uint32_t *out)
+{
+    *out = 1;
+    if (!item->has_count)
+        return true;
+    if (item->count_is_all || item->count_is_between || item->count < 0 ||
+        item->count >= UINT32_MAX)
+        return false;
+    *out = (uint32_t)item->count + (item->comparison == MU_FN_GREATER);
+    return item->comparison == MU_FN_GREATER_EQUAL || item->comparison == MU_FN_GREATER;
+}
+
+/* -------- one element -------- */
+
+/* The number of events in `bits` compares so with n. */
+static uint32_t count_compare(chain_compiler *cc, uint32_t bits, mu_pql_function function,
+                              int64_t n)
+{
+    uint32_t count = plan_count(cc->c->plan, bits, cc->view.level, cc->view.owner);
+    compiled left = {.kind = COMPILED_NODE, .node = count, .type = MU_TYPE_INTEGER};
+    compiled right = {.kind = COMPILED_CONSTANT, .constant = mu_value_integer(n)};
+    return count == NO_NODE ? NO_NODE : compile_comparison(cc->c, function, left, right);
+}
+
+static uint32_t compile_single(chain_compiler *cc, const mu_pql_chain_item *item)
+{
+    plan *p = cc->c->plan;
+    uint32_t window = chosen_bits(cc, window_bits(cc, item->when));
+    uint32_t bits = plan_and(p, window, condition_bits(cc, item));
+    uint32_t least;
+    bits = plan_at_level(p, bits, cc->view.level);
+    if (window == NO_NODE || bits == NO_NODE)
+        return NO_NODE;
+    if (item->has_count && item->count_is_all)
+        return plan_and(p, plan_any(p, window, cc->view.level, cc->view.owner),
+                        plan_not(p, plan_any(p, plan_and(p, window, plan_not(p, bits)),
+                                             cc->view.level, cc->view.owner)));
+    if (item->has_count && item->count_is_between)
+        return plan_and(p, count_compare(cc, bits, MU_FN_GREATER_EQUAL, item->count),
+                        count_compare(cc, bits, MU_FN_LESS_EQUAL, item->count_max));
+    if (!at_least(item, &least))
+        return count_compare(cc, bits, item->comparison, item->count);
+    if (least == 0)
+        return plan_bits(p, true);
+    if (least == 1)
+        return plan_any(p, bits, cc->view.level, cc->view.owner);
+    return count_compare(cc, bits, MU_FN_GREATER_EQUAL, least);
+}
+
+/* -------- sequences -------- */
+
+typedef struct sequence {
+    plan_chain_element *elements;
+    plan_exclusion *excluded; /* of the element to come */
+    mu_pql_when *gaps;
+    uint32_t n_elements, n_excluded, n_gaps;
+    mu_str previous; /* alias of the last element */
+} sequence;
+
+static bool add_exclusion(chain_compiler *cc, sequence *s, const mu_pql_chain_item *item)
+{
+    plan_exclusion *exclusion = &s->excluded[s->n_excluded++];
+    const mu_pql_when *window = item->when;
+    if (window != NULL && is_relative_to(window, s->previous)) {
+        exclusion->when = window;
+        window = NULL;
+    }
+    if (!at_least(item, &exclusion->count))
+        return false;
+    exclusion->bits =
+        chosen_bits(cc, plan_and(cc->c->plan, window_bits(cc, window), condition_bits(cc, item)));
+    return exclusion->bits != NO_NODE;
+}
+
+static bool add_element(chain_compiler *cc, sequence *s, const mu_pql_chain_item *item)
+{
+    mu_arena *arena = cc->c->arena;
+    plan_chain_element *element = &s->elements[s->n_elements++];
+    const mu_pql_when *window = item->when;
+    if (!at_least(item, &element->count) || element->count == 0)
+        return false;
+    if (window != NULL && is_relative_to(window, s->previous)) {
+        if (element->count > 1) /* it holds for every one of them, a GAP for the first only */
+            return false;
+        s->gaps[s->n_gaps++] = *window;
+        window = NULL;
+    }
+    element->bits =
+        chosen_bits(cc, plan_and(cc->c->plan, window_bits(cc, window), condition_bits(cc, item)));
+    element->n_gaps = s->n_gaps;
+    element->gaps = s->gaps;
+    element->n_excluded = s->n_excluded;
+    element->excluded = s->excluded;
+    s->gaps = MU_NEW_ARRAY(arena, mu_pql_when, (size_t)cc->node->n_items + 1);
+    s->excluded = MU_NEW_ARRAY(arena, plan_exclusion, (size_t)cc->node->n_items + 1);
+    s->n_gaps = s->n_excluded = 0;
+    s->previous = item->name;
+    return element->bits != NO_NODE;
+}
+
+static void add_gap(sequence *s, const mu_pql_chain_item *item)
+{
+    s->gaps[s->n_gaps++] = (mu_pql_when){.relation = MU_DIRECTION_AFTER,
+                                         .has_qualification = true,
+                                         .comparison = item->comparison,
+                                         .count = item->count,
+                                         .unit = item->unit};
+}
+
+static uint32_t compile_sequence(chain_compiler *cc)
+{
+    compiler *c = cc->c;
+    size_t most = (size_t)cc->node->n_items + 1;
+    sequence s = {.elements = MU_NEW_ARRAY(c->arena, plan_chain_element, most),
+                  .excluded = MU_NEW_ARRAY(c->arena, plan_exclusion, most),
+                  .gaps = MU_NEW_ARRAY(c->arena, mu_pql_when, most)};
+    for (uint32_t i = 0; i < cc->node->n_items; i++) {
+        const mu_pql_chain_item *item = &cc->node->items[i];
+        if (item->kind == MU_ITEM_GAP)
+            add_gap(&s, item);
+        else if (!(item->kind == MU_ITEM_ELEMENT ? add_element(cc, &s, item)
+                                                 : add_exclusion(cc, &s, item)))
+            return NO_NODE;
+    }
+    if (s.n_elements == 0)
+        return NO_NODE;
+    uint32_t time = compiled_numeric(c, cc->time);
+    if (compiled_type(c, cc->time) == MU_TYPE_DATE)
+        time = plan_scale(c->plan, time, true);
+    plan_chain *chain = MU_NEW(c->arena, plan_chain);
+    *chain = (plan_chain){.time = time,
+                          .n_elements = s.n_elements,
+                          .elements = s.elements,
+                          .n_trailing = s.n_excluded,
+                          .trailing = s.excluded};
+    return plan_chain_node(c->plan, chain, cc->view.level, cc->view.owner);
+}
+
+uint32_t compile_chain(compiler *c, const mu_pql *node)
+{
+    chain_compiler cc = {.c = c, .node = node, .view = compile_view(c, node->args[0])};
+    if (cc.view.kind != COMPILED_VIEW || cc.view.item_kind != COMPILED_COLUMN ||
+        c->plan->columns[cc.view.column].type->kind != MU_TYPE_OBJECT ||
+        c->plan->columns[cc.view.column].level != cc.view.level)
+        return NO_NODE;
+    uint32_t column = plan_field(c->plan, cc.view.column, node->name);
+    if (column == NO_COLUMN)
+        return NO_NODE;
+    cc.time = (compiled){.kind = COMPILED_COLUMN, .column = column};
+    mu_type_kind type = compiled_type(c, cc.time);
+    if (type != MU_TYPE_TIMESTAMP && type != MU_TYPE_DATE)
+        return NO_NODE;
+    if (node->n_items == 1 && node->items[0].kind == MU_ITEM_ELEMENT)
+        return compile_single(&cc, &node->items[0]);
+    return compile_sequence(&cc);
+}

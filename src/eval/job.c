@@ -1,0 +1,338 @@
+/* job.c -- many audiences as one job: order, plan, schedule, threads. */
+#include "eval/job_int.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* -------- order of audiences -------- */
+
+/* The ids that a query names with inSegment: calls a visitor for every node below `query`. */
+typedef bool node_visitor(void *context, const mu_pql *node);
+
+static bool visit_when(const mu_pql_when *when, node_visitor *visit, void *context);
+
+/* Depth is limited by the parser (MU_PQL_DEPTH_MAX). */
+static bool visit_nodes(const mu_pql *query, node_visitor *visit, void *context)
+{
+    if (query == NULL)
+        return true;
+    if (!visit(context, query))
+        return false;
+    for (uint32_t i = 0; i < query->n_args; i++)
+        if (!visit_nodes(query->args[i], visit, context))
+            return false;
+    for (uint32_t i = 0; i < query->n_declarations; i++)
+        if (!visit_nodes(query->declarations[i].from, visit, context) ||
+            !visit_nodes(query->declarations[i].where, visit, context))
+            return false;
+    for (uint32_t i = 0; i < query->n_items; i++)
+        if (!visit_nodes(query->items[i].what, visit, context) ||
+            !visit_nodes(query->items[i].where, visit, context) ||
+            !visit_when(query->items[i].when, visit, context))
+            return false;
+    return visit_when(query->when, visit, context);
+}
+
+static bool visit_when(const mu_pql_when *when, node_visitor *visit, void *context)
+{
+    return when == NULL ||
+           (visit_nodes(when->start, visit, context) && visit_nodes(when->end, visit, context));
+}
+
+typedef struct ordering {
+    mu_job *job;
+    uint8_t *state; /* 0 not seen, 1 on the stack, 2 placed */
+    uint32_t n_placed;
+    uint32_t *stack, *edge_of; /* an explicit stack: chains of audiences may be long */
+    uint32_t **edges;          /* per audience, the audiences it refers to */
+    uint32_t *n_edges;
+    uint32_t current;
+} ordering;
+
+static bool add_edge(void *context, const mu_pql *node)
+{
+    ordering *o = context;
+    if (node->kind != MU_PQL_CALL || node->function != MU_FN_IN_SEGMENT || node->n_args != 1 ||
+        node->args[0]->kind != MU_PQL_LITERAL || node->args[0]->literal.kind != MU_TYPE_STRING)
+        return true;
+    uint64_t *found = mu_strmap_get(&o->job->audience_of_id, node->args[0]->literal.string);
+    if (found == NULL)
+        return true;
+    uint32_t n = o->n_edges[o->current]++;
+    if ((n & (n - 1)) == 0) { /* full at powers of two */
+        uint32_t *larger = MU_NEW_ARRAY(&o->job->arena, uint32_t, n == 0 ? 1 : (size_t)n * 2);
+        if (n > 0)
+            memcpy(larger, o->edges[o->current], n * sizeof *larger);
+        o->edges[o->current] = larger;
+    }
+    o->edges[o->current][n] = (uint32_t)*found;
+    return true;
+}
+
+/* Depth first from one audience; false when a cycle is met (o->current is on it). */
+static bool place_from(ordering *o, uint32_t start)
+{
+    uint32_t depth = 0;
+    o->stack[depth++] = start;
+    o->state[start] = 1;
+    while (depth > 0) {
+        uint32_t at = o->stack[depth - 1];
+        if (o->edge_of[at] == o->n_edges[at]) {
+            o->state[at] = 2;
+            o->job->order[o->n_placed++] = at;
+            depth--;
+            continue;
+        }
+        uint32_t next = o->edges[at][o->edge_of[at]++];
+        if (o->state[next] == 1) {
+            o->current = next;
+            return false;
+        }
+        if (o->state[next] == 0) {
+            o->state[next] = 1;
+            o->stack[depth++] = next;
+        }
+    }
+    return true;
+}
+
+static mu_code order_audiences(mu_job *job, mu_err *err)
+{
+    uint32_t n = job->n_audiences;
+    ordering o = {.job = job};
+    o.state = MU_NEW_ARRAY(&job->arena, uint8_t, n);
+    o.stack = MU_NEW_ARRAY(&job->arena, uint32_t, (size_t)n + 1);
+    o.edge_of = MU_NEW_ARRAY(&job->arena, uint32_t, n);
+    o.edges = MU_NEW_ARRAY(&job->arena, uint32_t *, n);
+    o.n_edges = MU_NEW_ARRAY(&job->arena, uint32_t, n);
+    job->order = MU_NEW_ARRAY(&job->arena, uint32_t, n);
+    for (uint32_t a = 0; a < n; a++) {
+        o.current = a;
+        visit_nodes(job->audiences[a].query, add_edge, &o);
+    }
+    for (uint32_t a = 0; a < n; a++)
+        if (o.state[a] == 0 && !place_from(&o, a))
+            return mu_fail(err, MU_E_INPUT,
+                           "PQL-V07 audience \"" MU_STR_FMT "\" refers to itself through inSegment",
+                           MU_STR_ARG(job->audiences[o.current].id));
+    return MU_OK;
+}
+
+/* -------- plan -------- */
+
+static uint32_t find_audience(void *context, mu_str id)
+{
+    const mu_job *job = context;
+    uint64_t *found = mu_strmap_get(&job->audience_of_id, id);
+    return found == NULL ? UINT32_MAX : (uint32_t)*found;
+}
+
+static void compile_audiences(mu_job *job)
+{
+    compile_job compile = {.plan = &job->plan,
+                           .find_audience = find_audience,
+                           .snapshot = job->snapshot,
+                           .context = job,
+                           .reference = &job->table_context};
+    for (uint32_t i = 0; i < job->n_audiences; i++) {
+        job_audience *audience = &job->audiences[job->order[i]];
+        audience->root = job->options.reference_only ? plan_reference(&job->plan, audience->query)
+                                                     : compile_condition(&compile, audience->query);
+    }
+    for (uint32_t a = 0; a < job->n_audiences; a++)
+        job->audiences[a].member = NO_NODE;
+    for (uint32_t i = 0; i < job->plan.n_nodes; i++)
+        if (job->plan.nodes[i].operation == PLAN_MEMBER)
+            job->audiences[job->plan.nodes[i].lo].member = i;
+}
+
+/* Every live node before its users, every audience after its root and before those that refer to
+ * it. */
+static void schedule(mu_job *job)
+{
+    plan *p = &job->plan;
+    bool *needed = MU_NEW_ARRAY(&job->arena, bool, p->n_nodes);
+    bool *done = MU_NEW_ARRAY(&job->arena, bool, p->n_nodes);
+    job->steps = MU_NEW_ARRAY(&job->arena, step, (size_t)p->n_nodes + job->n_audiences);
+    for (uint32_t i = 0; i < job->n_audiences; i++) {
+        uint32_t index = job->order[i], root = job->audiences[index].root;
+        /* Inputs have lower numbers than their users: one walk down marks, one up schedules. */
+        uint32_t lowest = root;
+        needed[root] = !done[root];
+        for (uint32_t id = root + 1; id-- > lowest;) {
+            if (!needed[id] || done[id])
+                continue;
+            for (uint32_t k = 0; k < p->nodes[id].n_inputs; k++) {
+                uint32_t input = p->nodes[id].inputs[k];
+                p->nodes[input].n_uses++;
+                needed[input] = true;
+                if (input < lowest && !done[input])
+                    lowest = input;
+            }
+        }
+        p->nodes[root].n_uses++;
+        for (uint32_t id = lowest; id <= root; id++) {
+            if (needed[id] && !done[id]) {
+                job->steps[job->n_steps++] = (step){.delivers = false, .index = id};
+                done[id] = true;
+            }
+        }
+        job->steps[job->n_steps++] = (step){.delivers = true, .index = index};
+    }
+}
+
+static mu_code index_audiences(mu_job *job, const mu_job_audience *audiences, mu_err *err)
+{
+    mu_strmap_init(&job->audience_of_id);
+    for (uint32_t a = 0; a < job->n_audiences; a++) {
+        job->audiences[a] = (job_audience){.id = mu_arena_copy(&job->arena, audiences[a].id),
+                                           .query = audiences[a].query,
+                                           .member = NO_NODE};
+        if (audiences[a].id.len == 0)
+            continue;
+        bool is_new;
+        *mu_strmap_put(&job->audience_of_id, job->audiences[a].id, &is_new) = a;
+        if (!is_new)
+            return mu_fail(err, MU_E_CONFLICT, "two audiences have the id \"" MU_STR_FMT "\"",
+                           MU_STR_ARG(audiences[a].id));
+    }
+    return MU_OK;
+}
+
+mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options *options, uint32_t n_audiences,
+                   const mu_job_audience *audiences, mu_job **out, mu_err *err)
+{
+    mu_job *job = calloc(1, sizeof *job);
+    if (job == NULL)
+        return mu_fail(err, MU_E_NOMEM, "no memory for a job");
+    mu_arena_init(&job->arena, SIZE_MAX);
+    job->snapshot = snapshot;
+    job->profile = mu_snapshot_entity(snapshot, MU_STR("profile"));
+    job->kernels = kernels_choose();
+    job->options = *options;
+    if (job->options.n_threads == 0)
+        job->options.n_threads = 1;
+    job->n_audiences = n_audiences;
+    job->audiences = MU_NEW_ARRAY(&job->arena, job_audience, n_audiences);
+    plan_init(&job->plan, &job->arena, mu_snapshot_schema(snapshot), options->now_ms);
+    job_table_context(job);
+    mu_code code = index_audiences(job, audiences, err);
+    if (code == MU_OK)
+        code = order_audiences(job, err);
+    if (code != MU_OK) {
+        mu_job_free(job);
+        return code;
+    }
+    compile_audiences(job);
+    schedule(job);
+    *out = job;
+    return MU_OK;
+}
+
+void mu_job_free(mu_job *job)
+{
+    if (job == NULL)
+        return;
+    mu_strmap_free(&job->audience_of_id);
+    plan_fini(&job->plan);
+    mu_arena_free(&job->arena);
+    free(job);
+}
+
+const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience)
+{
+    MU_ASSERT(audience < job->n_audiences);
+    return job->audiences[audience].query;
+}
+
+void mu_job_write_plan(const mu_job *job, mu_buf *buf)
+{
+    plan_write(&job->plan, buf);
+    for (uint32_t i = 0; i < job->n_audiences; i++) {
+        const job_audience *audience = &job->audiences[job->order[i]];
+        mu_buf_add_format(buf, "audience " MU_STR_FMT " = #%u\n", MU_STR_ARG(audience->id),
+                          audience->root);
+    }
+}
+
+/* -------- run -------- */
+
+typedef struct run {
+    mu_job *job;
+    const bound_part *bound;
+    worker *workers;
+    mu_job_sink *sink;
+    void *sink_context;
+    uint64_t all_rows;
+    _Atomic uint64_t done_rows; /* relaxed: only shown to people */
+} run;
+
+static mu_code run_item(void *context, unsigned worker_index, size_t item, mu_err *err)
+{
+    run *r = context;
+    const mu_job_options *options = &r->job->options;
+    if (options->cancel != NULL && __atomic_load_n(options->cancel, __ATOMIC_RELAXED))
+        return mu_fail(err, MU_E_CANCELLED, "the job was cancelled");
+    worker *w = &r->workers[worker_index];
+    MU_TRY(
+        worker_run_block(w, r->bound, (uint32_t)item, r->sink, r->sink_context, worker_index, err));
+    uint64_t done = atomic_fetch_add_explicit(&r->done_rows, w->n_rows, memory_order_relaxed);
+    if (options->progress != NULL && worker_index == 0)
+        options->progress(options->progress_context, done + w->n_rows, r->all_rows);
+    return MU_OK;
+}
+
+static mu_code run_parts(run *r, mu_err *err)
+{
+    mu_job *job = r->job;
+    for (uint32_t i = 0; i < job->profile->n_parts; i++) {
+        bound_part bound;
+        mu_code code = part_bind(job, i, &bound, err);
+        r->bound = &bound;
+        if (code == MU_OK)
+            code = mu_parallel_for(job->options.n_threads, mu_part_block_count(bound.part),
+                                   run_item, r, err);
+        part_unbind(&bound);
+        MU_TRY(code);
+    }
+    return MU_OK;
+}
+
+static void add_up(run *r, uint64_t *counts, mu_job_counters *counters)
+{
+    for (unsigned t = 0; t < r->job->options.n_threads; t++) {
+        const worker *w = &r->workers[t];
+        for (uint32_t a = 0; a < r->job->n_audiences; a++)
+            counts[a] += w->counts[a];
+        counters->n_blocks += w->counters.n_blocks;
+        counters->n_fallback_rows += w->counters.n_fallback_rows;
+        for (unsigned g = 0; g < MU_GUARD_COUNT_; g++)
+            counters->guard_trips[g] += w->counters.guard_trips[g];
+    }
+}
+
+mu_code mu_job_run(mu_job *job, mu_job_sink *sink, void *sink_context, uint64_t *counts,
+                   mu_job_counters *counters, mu_err *err)
+{
+    memset(counts, 0, job->n_audiences * sizeof *counts);
+    *counters = (mu_job_counters){0};
+    if (job->profile == NULL)
+        return MU_OK;
+    counters->n_profiles = job->profile->n_rows;
+    counters->n_events = job->profile->n_events;
+    run r = {.job = job, .sink = sink, .sink_context = sink_context};
+    for (uint32_t i = 0; i < job->profile->n_parts; i++)
+        r.all_rows += mu_part_rows(job->profile->parts[i]);
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    r.workers = MU_NEW_ARRAY(&arena, worker, job->options.n_threads);
+    for (unsigned t = 0; t < job->options.n_threads; t++)
+        worker_init(&r.workers[t], job);
+    mu_code code = run_parts(&r, err);
+    if (code == MU_OK)
+        add_up(&r, counts, counters);
+    for (unsigned t = 0; t < job->options.n_threads; t++)
+        worker_fini(&r.workers[t]);
+    mu_arena_free(&arena);
+    return code;
+}

@@ -1,0 +1,15 @@
+/* job_int.h -- what a job lends to the reference evaluator. */
+#ifndef MU_EVAL_JOB_INT_H
+#define MU_EVAL_JOB_INT_H
+
+#include "eval/run_int.h"
+
+/* A context for one decoded row, whose look-ups and audiences are the job's. The row must outlive
+ * it; the rest is in the arena. */
+void job_row_context(const mu_job *job, const mu_value *row, mu_arena *arena,
+                     mu_reference_context *out);
+
+/* A context without a row, for constants and tables. */
+void job_table_context(mu_job *job);
+
+#endif

@@ -1,0 +1,211 @@
+/* run_int.h -- run state of a job: a part bound to the plan, and one worker's state for one block.
+ *
+ * A bound part is made once per part and then read by all workers. A worker belongs to one thread.
+ * Vectors of nodes come from the worker's pool and go back to it after their last use, so that a
+ * block's working set stays as small as the plan allows.
+ */
+#ifndef MU_EVAL_RUN_INT_H
+#define MU_EVAL_RUN_INT_H
+
+#include "base/bits.h"
+#include "base/thread.h"
+#include "eval/kernel.h"
+#include "eval/plan_int.h"
+
+typedef struct job_audience {
+    mu_str id;
+    const mu_pql *query;
+    uint32_t root;   /* node */
+    uint32_t member; /* MEMBER node that others read, or NO_NODE */
+} job_audience;
+
+struct mu_job {
+    mu_arena arena;
+    const mu_snapshot *snapshot;
+    const mu_entity *profile; /* NULL when there is no profile at all */
+    const kernel_set *kernels;
+    mu_job_options options;
+    plan plan;
+    uint32_t n_audiences;
+    job_audience *audiences;
+    uint32_t *order; /* audiences, referenced ones first */
+    mu_strmap audience_of_id;
+    mu_reference_context table_context; /* look-ups and now, no row */
+    uint32_t n_steps;
+    struct step *steps;
+};
+
+/* What a block does, in this order: compute a node, or deliver an audience. */
+typedef struct step {
+    bool delivers;
+    uint32_t index; /* node or audience */
+} step;
+
+/* -------- a part -------- */
+
+#define TABLE_TRUE  1u
+#define TABLE_TRIPS 2u
+#define RANGES_MAX  4u
+
+typedef struct code_range {
+    uint32_t first, last;
+} code_range;
+
+/* A TABLE node over a dictionary: the answer per code. */
+typedef struct bound_table {
+    uint8_t *results;  /* per code, TABLE_TRUE | TABLE_TRIPS; NULL: no dictionary */
+    bool trips;        /* for some code */
+    uint32_t n_ranges; /* runs of true codes, when at most RANGES_MAX, else UINT32_MAX */
+    code_range ranges[RANGES_MAX];
+} bound_table;
+
+typedef struct bound_part {
+    const mu_part *part;
+    const uint64_t *dead;
+    uint32_t index;
+    uint32_t *columns;   /* part column of each plan column, or MU_NO_COLUMN */
+    bound_table *tables; /* per node */
+    mu_arena arena;
+} bound_part;
+
+MU_CHECKED mu_code part_bind(mu_job *job, uint32_t index, bound_part *out, mu_err *err);
+void part_unbind(bound_part *bound);
+
+/* One value through a table's expression: TABLE_TRUE | TABLE_TRIPS. The arena is reset. */
+uint8_t table_evaluate(const mu_job *job, const plan_table *table, mu_value value, mu_arena *arena);
+
+/* -------- a block -------- */
+
+typedef struct node_value {
+    union {
+        uint64_t *bits;
+        int64_t *integers;
+        double *doubles;
+        void *data;
+    };
+    uint64_t *valid; /* numeric kinds */
+} node_value;
+
+typedef struct level_state {
+    bool is_loaded;
+    uint32_t n;
+    const uint32_t *offsets; /* from the parent level, n of parent + 1; NULL for level 0 */
+} level_state;
+
+/* Two levels on one line: where each owner's items lie. */
+typedef struct level_pair {
+    uint32_t owner, item;
+    const uint32_t *offsets;
+    const uint32_t *owner_of; /* NULL until asked for, as the following */
+    const uint64_t *ends;     /* bit of each owner's last item */
+    const uint64_t *filled;   /* bit of each owner that has items */
+} level_pair;
+
+/* Rows that a node could not do: the reference evaluator decides them for every audience above. */
+typedef struct bail {
+    uint32_t node;
+    uint64_t *rows;
+} bail;
+
+#define PAIRS_MAX    64u
+#define POOL_CLASSES 40u
+
+typedef struct worker {
+    mu_job *job;
+    const bound_part *bound;
+    uint32_t block;
+    uint32_t n_rows;
+    mu_block place;
+    mu_arena scratch;   /* one block */
+    mu_arena row_arena; /* one row or value */
+    mu_arena pool_arena;
+    void *pool[POOL_CLASSES];
+    node_value *values;
+    uint32_t *uses;
+    mu_vector *vectors; /* per plan column */
+    bool *vector_is_loaded;
+    level_state *levels;
+    uint32_t n_pairs;
+    level_pair pairs[PAIRS_MAX];
+    uint32_t n_bails, bails_capacity;
+    bail *bails;
+    const mu_value **rows; /* decoded rows of the block, NULL until asked for */
+    uint64_t *visited;     /* scratch of the audiences' node walk */
+    mu_job_counters counters;
+    uint64_t *counts;
+    mu_err *err;
+} worker;
+
+void worker_init(worker *w, mu_job *job);
+void worker_fini(worker *w);
+MU_CHECKED mu_code worker_run_block(worker *w, const bound_part *bound, uint32_t block,
+                                    mu_job_sink *sink, void *sink_context, unsigned worker_index,
+                                    mu_err *err);
+
+/* Words for `n` bits, zeroed or (for kernels that write every word) not; numbers for `n` elements,
+ * not zeroed. Given back with worker_give_* unless they became a node's value. */
+uint64_t *worker_bits(worker *w, uint32_t n);
+uint64_t *worker_raw_bits(worker *w, uint32_t n);
+void *worker_numbers(worker *w, uint32_t n);
+void worker_give_bits(worker *w, uint64_t *bits, uint32_t n); /* NULL allowed */
+void worker_give_numbers(worker *w, void *numbers, uint32_t n);
+
+MU_CHECKED mu_code worker_vector(worker *w, uint32_t column, const mu_vector **out);
+MU_CHECKED mu_code worker_level(worker *w, uint32_t level, uint32_t *n);
+MU_CHECKED mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, const level_pair **out);
+MU_CHECKED mu_code worker_owner_of(worker *w, uint32_t owner, uint32_t item, const uint32_t **out);
+
+/* Fills `ends` and `filled` of a pair. */
+void worker_pair_ends(worker *w, const level_pair *pair);
+
+/* The rows' bitmap of what `node` could not do, made when missing. */
+uint64_t *worker_bail(worker *w, uint32_t node);
+/* Marks the row above element `element` of `level`. */
+MU_CHECKED mu_code worker_bail_element(worker *w, uint32_t node, uint32_t level, uint32_t element);
+
+MU_CHECKED mu_code worker_row(worker *w, uint32_t row, const mu_value **out);
+
+/* run_scalar.c, run_list.c, run_chain.c, run_reference.c: fill w->values[id]. */
+MU_CHECKED mu_code run_scalar(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+MU_CHECKED mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+
+/* The bits of a node's validity over a vector, into `out` (words for n). */
+void vector_valid_bits(const mu_vector *vector, uint32_t n, uint64_t *out);
+
+/* One row of the current block through the reference evaluator; trips as in mu_reference_result. */
+MU_CHECKED mu_code reference_on_row(worker *w, const mu_pql *query, uint32_t row, bool *member,
+                                    uint32_t *trips);
+
+/* The double that a packed number of a DECIMAL (or widened INTEGER) vector stands for. */
+static inline double vector_decimal(const mu_vector *vector, uint64_t packed)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    int64_t number = (int64_t)((uint64_t)vector->base + packed);
+    return (double)number / powers[vector->scale];
+}
+
+static inline bool vector_is_valid(const mu_vector *vector, uint32_t i)
+{
+    return vector->n_null == 0 ||
+           (vector->n_null != vector->n && ((vector->valid[i / 64] >> (i % 64)) & 1) != 0);
+}
+
+static inline uint64_t load_packed(const void *data, uint8_t width, uint32_t i)
+{
+    switch (width) {
+    case 1:
+        return ((const uint8_t *)data)[i];
+    case 2:
+        return ((const uint16_t *)data)[i];
+    case 4:
+        return ((const uint32_t *)data)[i];
+    case 8:
+        return ((const uint64_t *)data)[i];
+    default:
+        return 0;
+    }
+}
+
+#endif

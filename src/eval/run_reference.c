@@ -1,0 +1,33 @@
+/* run_reference.c -- rows and nodes that are left to the reference evaluator. */
+#include "eval/job_int.h"
+
+mu_code reference_on_row(worker *w, const mu_pql *query, uint32_t row, bool *member,
+                         uint32_t *trips)
+{
+    const mu_value *value;
+    MU_TRY(worker_row(w, row, &value));
+    mu_arena_reset(&w->row_arena);
+    mu_reference_context context;
+    job_row_context(w->job, value, &w->row_arena, &context);
+    *member = mu_reference_is_member(&w->row_arena, &context, query, trips);
+    return MU_OK;
+}
+
+mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n)
+{
+    uint64_t *out = worker_bits(w, n);
+    w->values[id].bits = out;
+    for (uint32_t row = 0; row < n; row++) {
+        if (w->bound->dead != NULL && mu_bit_get(w->bound->dead, w->place.row + row))
+            continue;
+        bool member;
+        uint32_t trips;
+        MU_TRY(reference_on_row(w, node->query, row, &member, &trips));
+        w->counters.n_fallback_rows++;
+        if (member)
+            mu_bit_set(out, row);
+        if (trips != 0) /* the audience as a whole decides */
+            mu_bit_set(worker_bail(w, id), row);
+    }
+    return MU_OK;
+}
