@@ -200,9 +200,6 @@ MU_CHECKED mu_code mu_job_reference_context(const mu_job *job, mu_row_place plac
 
 /* -------- explanation -------- */
 
-/* The bound rule of audience `audience`. */
-const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience);
-
 /* What one node of a rule gave. */
 typedef struct mu_explanation_node {
     const mu_pql *node;
@@ -212,9 +209,9 @@ typedef struct mu_explanation_node {
 } mu_explanation_node;
 
 /* Witnesses, exactly (docs/explain.md). A positive event condition is a node that is reached from
- * the root through `and`, `or`, the body of `let` and a lambda at the root only, is none of these
- * itself, is true, and would not be true if the profile had no events. When the witness events are
- * removed from the profile, no positive event condition is true any more. */
+ * the root through `and` and `or` only (and a lambda at the root), is none of these itself, is
+ * true, and would not be true if the profile had no events. With the witness events removed from
+ * the profile, no positive event condition is true any more. */
 typedef struct mu_explanation {
     mu_value value;
     uint32_t trips;
