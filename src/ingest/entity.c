@@ -241,9 +241,9 @@ static bool is_present(const mu_json *json)
 
 static mu_code event_key(const mu_json *entity, mu_subject *out, mu_err *err)
 {
-    if (!is_present(mu_json_member(entity, MU_STR("timestamp"))))
+    if (!is_present(mu_json_member(entity, MU_FIELD_TIMESTAMP)))
         return mu_fail(err, MU_E_INPUT, "timestamp: an event needs one");
-    const mu_json *id = mu_json_member(entity, MU_STR("_id"));
+    const mu_json *id = mu_json_member(entity, MU_FIELD_ID);
     if (id == NULL)
         id = mu_json_member(entity, MU_STR("@id"));
     out->has_content_hash = !is_present(id) || (id->kind == MU_JSON_STRING && id->string.len == 0);
@@ -251,20 +251,24 @@ static mu_code event_key(const mu_json *entity, mu_subject *out, mu_err *err)
     return MU_OK;
 }
 
+uint32_t mu_entity_class(const mu_json *entity, uint32_t forced)
+{
+    if (forced != MU_CLASS_AUTO)
+        return forced;
+    return is_present(mu_json_member(entity, MU_FIELD_TIMESTAMP)) ? MU_CLASS_EVENT
+                                                                  : MU_CLASS_PROFILE;
+}
+
 mu_code mu_entity_subject(mu_worker *worker, const mu_json *entity, const mu_json *identity_map,
-                          uint32_t forced, mu_subject *out, mu_err *err)
+                          mu_subject *out, mu_err *err)
 {
     const mu_load_run *run = worker->run;
-    bool has_time = is_present(mu_json_member(entity, MU_STR("timestamp")));
-    uint32_t number = forced != MU_CLASS_AUTO ? forced
-                      : has_time              ? MU_CLASS_EVENT
-                                              : MU_CLASS_PROFILE;
-    const mu_load_class *class = &run->classes[number];
-    out->class_number = number;
+    const mu_load_class *class = &run->classes[out->class_number];
+    bool is_event = out->class_number == MU_CLASS_EVENT;
     out->has_content_hash = false;
-    if (number >= MU_CLASS_LOOKUP)
+    if (out->class_number >= MU_CLASS_LOOKUP)
         return lookup_key(class, entity, out, err);
-    if (number == MU_CLASS_EVENT)
+    if (is_event)
         MU_TRY(event_key(entity, out, err));
     mu_candidates found;
     found.n = found.n_ignored = 0;
@@ -273,6 +277,5 @@ mu_code mu_entity_subject(mu_worker *worker, const mu_json *entity, const mu_jso
     const mu_json *own_map = mu_json_member(entity, MU_STR("identityMap"));
     mu_candidates_add_map(&found, run->namespaces, own_map != NULL ? own_map : identity_map);
     add_end_user_ids(&found, run->namespaces, entity);
-    return mu_candidates_choose(&found, run->namespaces, number == MU_CLASS_EVENT, &out->identity,
-                                err);
+    return mu_candidates_choose(&found, run->namespaces, is_event, &out->identity, err);
 }

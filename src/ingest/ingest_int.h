@@ -422,12 +422,13 @@ typedef struct mu_subject {
     bool has_content_hash;
 } mu_subject;
 
-/* The class, identity and event key of an entity. `forced` is a class number or MU_CLASS_AUTO.
- * `identity_map` (NULL allowed) is used when the entity has none (P11). The dataset is left alone.
- */
+/* The class of an entity: `forced`, a class number, unless that is MU_CLASS_AUTO. */
+uint32_t mu_entity_class(const mu_json *entity, uint32_t forced);
+
+/* The identity and event key of an entity whose class out->class_number is. `identity_map` (NULL
+ * allowed) is used when the entity has none (P11). The dataset is left alone. */
 MU_CHECKED mu_code mu_entity_subject(mu_worker *worker, const mu_json *entity,
-                                     const mu_json *identity_map, uint32_t forced, mu_subject *out,
-                                     mu_err *err);
+                                     const mu_json *identity_map, mu_subject *out, mu_err *err);
 
 /* Identities of a record, in document order. */
 typedef struct mu_candidate {

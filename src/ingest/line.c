@@ -203,9 +203,10 @@ mu_code mu_worker_line(mu_worker *worker, mu_str line, mu_err *err)
     uint32_t forced = run->class_number;
     if (forced == MU_CLASS_AUTO)
         forced = class_of_schema(run, m.schema_id);
-    mu_subject subject = {.dataset = m.dataset};
-    MU_TRY(mu_entity_subject(worker, m.entity, m.identity_map, forced, &subject, err));
+    mu_subject subject = {.dataset = m.dataset, .class_number = mu_entity_class(m.entity, forced)};
+    /* In this order, a wrong type where the identity should be is reported as a wrong type. */
     MU_TRY(encode_entity(worker, &m, worker->roots[subject.class_number], err));
+    MU_TRY(mu_entity_subject(worker, m.entity, m.identity_map, &subject, err));
     return mu_worker_store(worker, &subject, err);
 }
 

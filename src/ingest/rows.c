@@ -303,8 +303,8 @@ static mu_code make_plan(mu_worker *worker, mu_row_plan *plan, mu_err *err)
     const mu_input_file *file = plan->file;
     column_path *paths = NULL;
     uint32_t n_paths = 0;
-    plan->timestamp = find_column(file, MU_STR("timestamp"));
-    plan->id = find_column(file, MU_STR("_id"));
+    plan->timestamp = find_column(file, MU_FIELD_TIMESTAMP);
+    plan->id = find_column(file, MU_FIELD_ID);
     plan->identity_map = find_column(file, MU_STR("identityMap"));
     MU_TRY(check_header(plan, err));
     MU_TRY(sorted_paths(plan, &paths, &n_paths, err));
@@ -417,14 +417,17 @@ static mu_code row_identity(mu_worker *worker, const mu_row_plan *plan, uint32_t
                                 err);
 }
 
+static uint32_t row_class(const mu_worker *worker, const mu_row_plan *plan)
+{
+    if (worker->run->class_number != MU_CLASS_AUTO)
+        return worker->run->class_number;
+    return cell_at(worker, plan->timestamp).len > 0 ? MU_CLASS_EVENT : MU_CLASS_PROFILE;
+}
+
 static mu_code row_subject(mu_worker *worker, const mu_row_plan *plan, mu_subject *out, mu_err *err)
 {
     const mu_load_run *run = worker->run;
-    bool has_time = cell_at(worker, plan->timestamp).len > 0;
-    uint32_t number = run->class_number;
-    if (number == MU_CLASS_AUTO)
-        number = has_time ? MU_CLASS_EVENT : MU_CLASS_PROFILE;
-    out->class_number = number;
+    uint32_t number = out->class_number;
     if (number >= MU_CLASS_LOOKUP) {
         const class_plan *class = &plan->classes[number];
         if (class->n_identities > 0)
@@ -434,7 +437,7 @@ static mu_code row_subject(mu_worker *worker, const mu_row_plan *plan, mu_subjec
                            MU_STR_ARG(run->classes[number].name));
         return MU_OK;
     }
-    if (number == MU_CLASS_EVENT && !has_time)
+    if (number == MU_CLASS_EVENT && cell_at(worker, plan->timestamp).len == 0)
         return mu_fail(err, MU_E_INPUT, "timestamp: an event needs one");
     if (number == MU_CLASS_EVENT && cell_at(worker, plan->id).len == 0) {
         out->has_content_hash = true;
@@ -550,8 +553,9 @@ mu_code mu_worker_row(mu_worker *worker, const mu_row_plan *plan, mu_str row, mu
     mu_subject subject = {.dataset = run->options->dataset};
     if (subject.dataset.len == 0)
         subject.dataset = MU_STR("default");
-    MU_TRY(row_subject(worker, plan, &subject, err));
+    subject.class_number = row_class(worker, plan);
     MU_TRY(encode_record(worker, plan, subject.class_number, err));
+    MU_TRY(row_subject(worker, plan, &subject, err));
     return mu_worker_store(worker, &subject, err);
 }
 

@@ -97,7 +97,8 @@ static const mu_type *settle_object(mu_shape *shape, uint32_t node, mu_arena *ar
     return mu_type_object(arena, n_known + n_new, names, types);
 }
 
-/* A list whose items were never seen has no type and is not stored (docs/decisions/0053). */
+/* A list whose items were never seen has no type and is not stored
+ * (docs/decisions/0053-types-of-unknown-fields.md). */
 static const mu_type *settle_list(mu_shape *shape, uint32_t node, mu_arena *arena)
 {
     uint32_t item = shape->nodes[node].item;

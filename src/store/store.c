@@ -203,6 +203,11 @@ mu_code mu_store_open(const char *folder, mu_str sandbox, mu_store_mode mode, mu
     return MU_OK;
 }
 
+const char *mu_store_folder(const mu_store *store)
+{
+    return store->folder;
+}
+
 void mu_store_close(mu_store *store)
 {
     if (store == NULL)
