@@ -362,7 +362,8 @@ static void plan_commit(mu_change *change, mu_catalog_state *next, mu_catalog_ed
         }
         parts[n_parts++] = part;
     }
-    qsort(change->new_parts, change->n_new, sizeof *change->new_parts, compare_handles);
+    if (change->n_new > 1)
+        qsort(change->new_parts, change->n_new, sizeof *change->new_parts, compare_handles);
     for (uint32_t i = 0; i < change->n_new; i++)
         put[edit->n_put++] = parts[n_parts++] = row_of_new_part(change->new_parts[i]);
     *next = *base;

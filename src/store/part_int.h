@@ -27,7 +27,7 @@
 #define MU_PART_MAGIC        "MUPART\r\n"
 #define MU_PART_MAGIC_END    "\n\rTRAPUM"
 #define MU_PART_COLUMNS_MAX  65536u
-#define MU_PART_DEPTH_MAX    512u        /* of nested columns */
+#define MU_PART_DEPTH_MAX    128u        /* of nested columns */
 #define MU_PART_ELEMENTS_MAX (1u << 24)  /* of one level in one block */
 #define MU_PART_DECIMAL_MAX  (1ll << 53) /* largest |base| of a DECIMAL vector */
 #define MU_BLOCK_COST_MAX    (64u << 20) /* bytes collected before a block ends early */

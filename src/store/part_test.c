@@ -8,7 +8,7 @@
 
 #include "store/part_int.h"
 #include "store/part_writer.h"
-#include "tests/support/random_rows.h"
+#include "tests/support/part_rows.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 typedef struct fixture {
     mu_arena arena;
-    random_source random;
+    mu_dice dice;
     char *folder;
     char path[4096];
     mu_part *part;
@@ -27,8 +27,8 @@ static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     mu_arena_init(&f->arena, SIZE_MAX);
-    f->random = random_source_from_environment();
-    f->folder = make_temporary_folder();
+    mu_dice_init(&f->dice, mu_dice_seed("store/part", 1));
+    f->folder = mu_make_temporary_folder();
     snprintf(f->path, sizeof f->path, "%s/a.part", f->folder);
     *state = f;
     return 0;
@@ -38,7 +38,7 @@ static int tear_down(void **state)
 {
     fixture *f = *state;
     mu_part_close(f->part);
-    remove_folder(f->folder);
+    mu_remove_folder(f->folder);
     mu_arena_free(&f->arena);
     free(f);
     return 0;
@@ -74,9 +74,9 @@ static void write_part(fixture *f, const mu_type *type, uint32_t n, const uint32
     mu_err err;
     mu_part_writer *writer = new_writer(f, type);
     for (uint32_t i = 0; i < n; i++)
-        assert_done(
-            mu_part_writer_add(writer, pids[i], identity_of_pid(&f->arena, pids[i]), rows[i], &err),
-            err);
+        assert_done(mu_part_writer_add(writer, pids[i], mu_identity_of_pid(&f->arena, pids[i]),
+                                       rows[i], &err),
+                    err);
     assert_done(mu_part_writer_seal(writer, &err), err);
     open_part(f);
     assert_done(mu_part_verify(f->part, &err), err);
@@ -91,7 +91,7 @@ static void check_row(fixture *f, uint32_t row, uint32_t pid, mu_value expected)
     assert_done(mu_part_row(f->part, row, &arena, &actual, &err), err);
     if (!mu_value_identical(actual, expected))
         fail_msg("row %u reads back differently", row);
-    mu_identity identity, given = identity_of_pid(&arena, pid);
+    mu_identity identity, given = mu_identity_of_pid(&arena, pid);
     assert_done(mu_part_identity(f->part, row, &identity, &err), err);
     assert_true(mu_str_equal(identity.namespace_code, given.namespace_code));
     assert_true(mu_str_equal(identity.value, given.value));
@@ -105,16 +105,16 @@ static void check_row(fixture *f, uint32_t row, uint32_t pid, mu_value expected)
 static void random_rows_read_back(void **state)
 {
     fixture *f = *state;
-    unsigned n_cases = random_cases(300);
+    unsigned n_cases = mu_dice_cases(300);
     for (unsigned c = 0; c < n_cases; c++) {
         mu_arena_reset(&f->arena);
-        const mu_type *type = random_row_type(&f->arena, &f->random);
-        uint32_t n = random_below(&f->random, c % 7 == 0 ? 3000 : 60);
-        const uint32_t *pids = random_pids(&f->arena, &f->random, n, 100000);
+        const mu_type *type = mu_random_row_type(&f->arena, &f->dice);
+        uint32_t n = mu_dice_below(&f->dice, c % 7 == 0 ? 3000 : 60);
+        const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 100000);
         mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
         uint64_t n_events = 0;
         for (uint32_t i = 0; i < n; i++) {
-            rows[i] = random_row(&f->arena, &f->random, type, random_below(&f->random, 6));
+            rows[i] = mu_random_row(&f->arena, &f->dice, type, mu_dice_below(&f->dice, 6));
             n_events += rows[i].items[type->n_fields - 1].n;
         }
         write_part(f, type, n, pids, rows);
@@ -170,7 +170,7 @@ static mu_value object_with(fixture *f, const mu_type *type, mu_value field)
 static void a_part_without_rows_opens(void **state)
 {
     fixture *f = *state;
-    write_part(f, random_row_type(&f->arena, &f->random), 0, NULL, NULL);
+    write_part(f, mu_random_row_type(&f->arena, &f->dice), 0, NULL, NULL);
     assert_int_equal(mu_part_rows(f->part), 0);
     assert_int_equal(mu_part_block_count(f->part), 0);
 }
@@ -180,7 +180,7 @@ static void rows_spread_over_blocks(void **state)
     fixture *f = *state;
     const mu_type *type = object_of(f, "points", mu_type_of(MU_TYPE_INTEGER));
     uint32_t n = 10000;
-    const uint32_t *pids = random_pids(&f->arena, &f->random, n, 1000000);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 1000000);
     mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
     for (uint32_t i = 0; i < n; i++)
         rows[i] = object_with(f, type, mu_value_integer(i));
@@ -236,7 +236,7 @@ static void empty_lists_differ_from_null_lists(void **state)
     mu_value rows[] = {object_with(f, type, MU_VALUE_NULL), object_with(f, type, empty),
                        object_with(f, type, holding(f, MU_TYPE_LIST, 2, MU_VALUE_NULL)),
                        object_with(f, type, holding(f, MU_TYPE_LIST, 2, empty))};
-    const uint32_t *pids = random_pids(&f->arena, &f->random, 4, 100);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, 4, 100);
     write_part(f, type, 4, pids, rows);
     for (uint32_t i = 0; i < 4; i++)
         check_row(f, i, pids[i], rows[i]);
@@ -247,7 +247,7 @@ static void many_distinct_strings_are_plain_and_few_have_a_dictionary(void **sta
     fixture *f = *state;
     const mu_type *type = object_of(f, "name", mu_type_of(MU_TYPE_STRING));
     uint32_t n = 6000;
-    const uint32_t *pids = random_pids(&f->arena, &f->random, n, 100000);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 100000);
     mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
     for (uint32_t n_distinct = 10; n_distinct <= 6000; n_distinct *= 600) {
         for (uint32_t i = 0; i < n; i++)
@@ -267,7 +267,7 @@ static void a_dictionary_that_grows_too_large_is_dropped(void **state)
     fixture *f = *state;
     const mu_type *type = object_of(f, "names", list_of(f, mu_type_of(MU_TYPE_STRING)));
     uint32_t n = 9000, n_names = 20;
-    const uint32_t *pids = random_pids(&f->arena, &f->random, n, 100000);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 100000);
     mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
     for (uint32_t i = 0; i < n; i++) {
         mu_value names = holding(f, MU_TYPE_LIST, i % 3 == 0 ? 0 : n_names, MU_VALUE_NULL);
@@ -286,7 +286,7 @@ static void a_dictionary_that_grows_too_large_is_dropped(void **state)
 static mu_vector encoded(fixture *f, uint32_t n, const double *values)
 {
     const mu_type *type = object_of(f, "price", mu_type_of(MU_TYPE_DOUBLE));
-    const uint32_t *pids = random_pids(&f->arena, &f->random, n, 1000);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 1000);
     mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
     for (uint32_t i = 0; i < n; i++)
         rows[i] = object_with(f, type, mu_value_double(values[i]));
@@ -384,11 +384,11 @@ static void events_out_of_order_are_refused(void **state)
 
 static void write_random_part(fixture *f, uint32_t n)
 {
-    const mu_type *type = random_row_type(&f->arena, &f->random);
-    const uint32_t *pids = random_pids(&f->arena, &f->random, n, 100000);
+    const mu_type *type = mu_random_row_type(&f->arena, &f->dice);
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, 100000);
     mu_value *rows = MU_NEW_ARRAY(&f->arena, mu_value, n);
     for (uint32_t i = 0; i < n; i++)
-        rows[i] = random_row(&f->arena, &f->random, type, random_below(&f->random, 4));
+        rows[i] = mu_random_row(&f->arena, &f->dice, type, mu_dice_below(&f->dice, 4));
     write_part(f, type, n, pids, rows);
     mu_part_close(f->part);
     f->part = NULL;
@@ -427,7 +427,7 @@ static void flip(int fd, off_t at, uint8_t with)
 static void every_flipped_byte_is_found(void **state)
 {
     fixture *f = *state;
-    unsigned n_parts = random_cases(40);
+    unsigned n_parts = mu_dice_cases(40);
     for (unsigned p = 0; p < n_parts; p++) {
         mu_arena_reset(&f->arena);
         write_random_part(f, 40);
@@ -435,8 +435,8 @@ static void every_flipped_byte_is_found(void **state)
         off_t size = lseek(fd, 0, SEEK_END);
         for (unsigned i = 0; i < 60; i++) {
             mu_err err = {0};
-            off_t at = (off_t)random_below(&f->random, (uint32_t)size);
-            uint8_t with = (uint8_t)(1u << random_below(&f->random, 8));
+            off_t at = (off_t)mu_dice_below(&f->dice, (uint32_t)size);
+            uint8_t with = (uint8_t)(1u << mu_dice_below(&f->dice, 8));
             flip(fd, at, with);
             mu_code code = read_everything(f, false, &err);
             if (code == MU_OK)
@@ -460,7 +460,7 @@ static void a_file_cut_short_is_refused(void **state)
     for (unsigned i = 0; i < 40; i++) {
         mu_err err;
         mu_part *part;
-        size = i == 39 ? 0 : (off_t)random_below(&f->random, (uint32_t)size);
+        size = i == 39 ? 0 : (off_t)mu_dice_below(&f->dice, (uint32_t)size);
         assert_int_equal(ftruncate(fd, size), 0);
         assert_int_equal(mu_part_open(f->path, &part, &err), MU_E_CORRUPT);
         assert_non_null(strstr(err.text, f->path));

@@ -6,20 +6,23 @@
 
 #include <cmocka.h>
 
+#include "base/thread.h"
 #include "store/store_int.h"
-#include "tests/support/random_rows.h"
+#include "tests/support/part_rows.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define N_PEOPLE 200u
 
 typedef struct fixture {
     mu_arena arena;
-    random_source random;
+    mu_dice dice;
     char *folder;
     mu_store *store;
     const mu_type *type;
@@ -39,10 +42,10 @@ static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     mu_arena_init(&f->arena, SIZE_MAX);
-    f->random = random_source_from_environment();
-    f->folder = make_temporary_folder();
-    f->type = random_row_type(&f->arena, &f->random);
-    f->schema = schema_of_rows(&f->arena, f->type);
+    mu_dice_init(&f->dice, mu_dice_seed("store/store", 1));
+    f->folder = mu_make_temporary_folder();
+    f->type = mu_random_row_type(&f->arena, &f->dice);
+    f->schema = mu_schema_of_rows(&f->arena, f->type);
     *state = f;
     return 0;
 }
@@ -51,7 +54,7 @@ static int tear_down(void **state)
 {
     fixture *f = *state;
     mu_store_close(f->store);
-    remove_folder(f->folder);
+    mu_remove_folder(f->folder);
     mu_arena_free(&f->arena);
     free(f);
     return 0;
@@ -99,7 +102,8 @@ static void kill_old_row(fixture *f, mu_change *change, const mu_snapshot *snaps
     mu_row_place place;
     const mu_entity *entity = mu_snapshot_entity(snapshot, profile());
     assert_non_null(entity);
-    assert_done(mu_entity_find(entity, identity_of_pid(&f->arena, pid), &found, &place, &err), err);
+    assert_done(mu_entity_find(entity, mu_identity_of_pid(&f->arena, pid), &found, &place, &err),
+                err);
     assert_true(found);
     assert_done(mu_change_kill_row(change, profile(), place, &err), err);
 }
@@ -113,7 +117,7 @@ static uint32_t plan_rows(fixture *f, mu_change *change, const mu_snapshot *snap
     if (f->n_people + n_new > N_PEOPLE)
         n_new = N_PEOPLE - f->n_people;
     for (uint32_t i = 0; i < n_old && f->n_people > 0; i++) {
-        uint32_t person = random_below(&f->random, f->n_people);
+        uint32_t person = mu_dice_below(&f->dice, f->n_people);
         bool is_planned = false;
         for (uint32_t k = 0; k < n; k++)
             is_planned |= plan[k].person == person;
@@ -126,7 +130,7 @@ static uint32_t plan_rows(fixture *f, mu_change *change, const mu_snapshot *snap
     for (uint32_t i = 0; i < n_new; i++)
         plan[n++] = (planned_row){f->n_people + i, first + i, MU_VALUE_NULL};
     for (uint32_t i = 0; i < n; i++)
-        plan[i].row = random_row(&f->arena, &f->random, f->type, random_below(&f->random, 4));
+        plan[i].row = mu_random_row(&f->arena, &f->dice, f->type, mu_dice_below(&f->dice, 4));
     qsort(plan, n, sizeof *plan, compare_planned);
     return n;
 }
@@ -134,13 +138,13 @@ static uint32_t plan_rows(fixture *f, mu_change *change, const mu_snapshot *snap
 static void write_rows(fixture *f, mu_change *change, uint32_t n, const planned_row *plan)
 {
     mu_err err;
-    uint32_t n_parts = 1 + random_below(&f->random, 3);
+    uint32_t n_parts = 1 + mu_dice_below(&f->dice, 3);
     for (uint32_t p = 0; p < n_parts; p++) {
         mu_part_writer *writer = NULL;
         assert_done(mu_part_writer_new(change, profile(), f->type, &writer, &err), err);
         for (uint32_t i = p; i < n; i += n_parts)
             assert_done(mu_part_writer_add(writer, plan[i].pid,
-                                           identity_of_pid(&f->arena, plan[i].pid), plan[i].row,
+                                           mu_identity_of_pid(&f->arena, plan[i].pid), plan[i].row,
                                            &err),
                         err);
         assert_done(mu_part_writer_finish(writer, &err), err);
@@ -191,7 +195,7 @@ static void check_people(fixture *f, mu_store *store)
         mu_row_place place;
         mu_value value;
         assert_done(
-            mu_entity_find(entity, identity_of_pid(&f->arena, f->pids[i]), &found, &place, &err),
+            mu_entity_find(entity, mu_identity_of_pid(&f->arena, f->pids[i]), &found, &place, &err),
             err);
         assert_true(found);
         assert_done(mu_part_row(entity->parts[place.part], place.row, &f->arena, &value, &err),
@@ -271,13 +275,13 @@ static void committed_changes_are_there_after_reopening(void **state)
 {
     fixture *f = *state;
     open_for_writing(f);
-    unsigned n_rounds = random_cases(60) + 5;
+    unsigned n_rounds = mu_dice_cases(60) + 5;
     for (unsigned i = 0; i < n_rounds; i++) {
-        change_people(f, random_below(&f->random, 12), random_below(&f->random, 9),
-                      random_below(&f->random, 4) != 0);
+        change_people(f, mu_dice_below(&f->dice, 12), mu_dice_below(&f->dice, 9),
+                      mu_dice_below(&f->dice, 4) != 0);
         check_people(f, f->store);
         assert_int_equal(count_part_files(f), count_live_parts(f));
-        if (random_below(&f->random, 5) == 0) {
+        if (mu_dice_below(&f->dice, 5) == 0) {
             open_for_writing(f);
             check_people(f, f->store);
         }
@@ -314,8 +318,8 @@ static void a_snapshot_stays_as_it_was(void **state)
         mu_value value;
         const mu_entity *entity = mu_snapshot_entity(both[s], profile());
         assert_int_equal(entity->n_rows, 20);
-        assert_done(mu_entity_find(entity, identity_of_pid(&f->arena, pid), &found, &place, &err),
-                    err);
+        assert_done(
+            mu_entity_find(entity, mu_identity_of_pid(&f->arena, pid), &found, &place, &err), err);
         assert_true(found);
         assert_done(mu_part_row(entity->parts[place.part], place.row, &f->arena, &value, &err),
                     err);
@@ -446,11 +450,127 @@ static void a_part_must_follow_the_schema(void **state)
     open_for_writing(f);
     assert_done(mu_change_begin(f->store, &change, &err), err);
     assert_done(mu_part_writer_new(change, MU_STR("planet"), f->type, &writer, &err), err);
-    mu_value row = random_row(&f->arena, &f->random, f->type, 1);
-    assert_done(mu_part_writer_add(writer, 1, identity_of_pid(&f->arena, 1), row, &err), err);
+    mu_value row = mu_random_row(&f->arena, &f->dice, f->type, 1);
+    assert_done(mu_part_writer_add(writer, 1, mu_identity_of_pid(&f->arena, 1), row, &err), err);
     assert_done(mu_part_writer_finish(writer, &err), err);
     assert_int_equal(mu_change_commit(change, &err), MU_E_CONFLICT);
     assert_int_equal(count_part_files(f), 0);
+}
+
+/* -------- a disk that is full -------- */
+
+/* No file of this process may grow past `limit`; what would is refused as a full disk would. */
+static void limit_file_size(rlim_t limit)
+{
+    struct rlimit sizes;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &sizes), 0);
+    sizes.rlim_cur = limit;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &sizes), 0);
+}
+
+/* One more person, unless it fails. */
+static mu_code try_to_add_person(fixture *f, mu_err *err)
+{
+    mu_change *change = NULL;
+    mu_part_writer *writer = NULL;
+    uint32_t pid = 0;
+    mu_value row = mu_random_row(&f->arena, &f->dice, f->type, 3);
+    MU_TRY(mu_change_begin(f->store, &change, err));
+    mu_code code = mu_change_new_pids(change, profile(), 1, &pid, err);
+    if (code == MU_OK)
+        code = mu_part_writer_new(change, profile(), f->type, &writer, err);
+    if (code == MU_OK) {
+        code = mu_part_writer_add(writer, pid, mu_identity_of_pid(&f->arena, pid), row, err);
+        if (code == MU_OK)
+            code = mu_part_writer_finish(writer, err);
+        else
+            mu_part_writer_abandon(writer);
+    }
+    if (code != MU_OK) {
+        mu_change_abort(change);
+        return code;
+    }
+    MU_TRY(mu_change_commit(change, err));
+    f->pids[f->n_people] = pid;
+    f->rows[f->n_people++] = row;
+    return MU_OK;
+}
+
+static void a_full_disk_leaves_the_old_state(void **state)
+{
+    fixture *f = *state;
+    signal(SIGXFSZ, SIG_IGN);
+    open_for_writing(f);
+    change_people(f, 0, 30, true);
+    unsigned n_failed = 0, n_tries = 60;
+    for (unsigned i = 0; i < n_tries; i++) {
+        mu_err err = {0};
+        limit_file_size(mu_dice_below(&f->dice, 65536));
+        mu_code code = try_to_add_person(f, &err);
+        limit_file_size(RLIM_INFINITY);
+        if (code != MU_OK)
+            assert_int_equal(code, MU_E_IO);
+        n_failed += code != MU_OK;
+        if (f->store->is_unsettled)
+            assert_int_equal(try_to_add_person(f, &err), MU_E_IO);
+        if (f->store->is_unsettled || mu_dice_below(&f->dice, 4) == 0)
+            open_for_writing(f);
+        check_people(f, f->store);
+        check_sound(f);
+        assert_int_equal(count_part_files(f), count_live_parts(f));
+    }
+    signal(SIGXFSZ, SIG_DFL);
+    printf("%u of %u changes failed\n", n_failed, n_tries);
+    assert_true(n_failed > 0);
+}
+
+/* -------- threads -------- */
+
+typedef struct crowd {
+    fixture *f;
+    _Atomic bool is_over;
+} crowd;
+
+static mu_code read_or_write(void *context, unsigned worker, size_t item, mu_err *err)
+{
+    crowd *c = context;
+    (void)worker;
+    if (item == 0) {
+        for (unsigned i = 0; i < 20; i++)
+            change_people(c->f, 6, 4, true);
+        atomic_store(&c->is_over, true);
+        return MU_OK;
+    }
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_code code = MU_OK;
+    while (code == MU_OK && !atomic_load(&c->is_over)) {
+        mu_snapshot *snapshot;
+        code = mu_snapshot_acquire(c->f->store, &snapshot, err);
+        if (code != MU_OK)
+            break;
+        const mu_entity *entity = mu_snapshot_entity(snapshot, profile());
+        for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
+            for (uint32_t r = 0; code == MU_OK && r < mu_part_rows(entity->parts[p]); r++) {
+                mu_value row;
+                code = mu_part_row(entity->parts[p], r, &arena, &row, err);
+            }
+        mu_snapshot_release(snapshot);
+        mu_arena_reset(&arena);
+    }
+    mu_arena_free(&arena);
+    return code;
+}
+
+static void readers_run_beside_a_writer(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    crowd c = {.f = f};
+    open_for_writing(f);
+    change_people(f, 0, 30, true);
+    assert_done(mu_parallel_for(3, 3, read_or_write, &c, &err), err);
+    check_people(f, f->store);
 }
 
 /* -------- verify -------- */
@@ -471,7 +591,7 @@ static void a_damaged_part_is_named(void **state)
     for (int i = 0; i < 30; i++) {
         problem_list problems;
         uint8_t byte;
-        off_t at = (off_t)random_below(&f->random, (uint32_t)size);
+        off_t at = (off_t)mu_dice_below(&f->dice, (uint32_t)size);
         assert_int_equal(pread(fd, &byte, 1, at), 1);
         byte ^= 0x10;
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
@@ -519,16 +639,16 @@ static void a_damaged_catalog_is_reported(void **state)
     snprintf(path, sizeof path, "%s/catalog.db", f->folder);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     off_t size = lseek(fd, 0, SEEK_END);
-    unsigned n_seen = 0, n_flips = random_cases(300) + 30;
+    unsigned n_seen = 0, n_flips = mu_dice_cases(300) + 30;
     for (unsigned i = 0; i < n_flips; i++) {
         mu_err err;
         mu_verify_report result = {0};
         problem_list problems = {0};
         mu_verify_callbacks callbacks = {.problem = note_problem, .context = &problems};
         uint8_t byte, flipped;
-        off_t at = (off_t)random_below(&f->random, (uint32_t)size);
+        off_t at = (off_t)mu_dice_below(&f->dice, (uint32_t)size);
         assert_int_equal(pread(fd, &byte, 1, at), 1);
-        flipped = byte ^ (uint8_t)(1u << random_below(&f->random, 8));
+        flipped = byte ^ (uint8_t)(1u << mu_dice_below(&f->dice, 8));
         assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
         mu_code code = mu_store_verify(f->folder, 1, &callbacks, &result, &err);
         if (code == MU_OK && problems.n == 0) {
@@ -560,6 +680,8 @@ int main(void)
         TEST(pids_are_consecutive_and_never_given_twice),
         TEST(a_schema_only_grows),
         TEST(a_part_must_follow_the_schema),
+        TEST(a_full_disk_leaves_the_old_state),
+        TEST(readers_run_beside_a_writer),
         TEST(a_damaged_part_is_named),
         TEST(two_live_rows_of_one_person_are_a_problem),
         TEST(a_damaged_catalog_is_reported),

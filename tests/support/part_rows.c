@@ -1,59 +1,27 @@
-#include "tests/support/random_rows.h"
+#include "tests/support/part_rows.h"
 
 #include "base/hash.h"
-#include "base/time.h"
 
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-random_source random_source_from_environment(void)
-{
-    const char *text = getenv("MUSTER_SEED");
-    uint64_t seed = text != NULL ? strtoull(text, NULL, 10) : (uint64_t)mu_now_ms();
-    printf("MUSTER_SEED=%llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    return (random_source){seed};
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014). */
-uint64_t random_next(random_source *random)
-{
-    uint64_t z = random->state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-uint32_t random_below(random_source *random, uint32_t n)
-{
-    return (uint32_t)((random_next(random) >> 32) * n >> 32);
-}
-
-unsigned random_cases(unsigned n_cases)
-{
-    const char *quick = getenv("MUSTER_QUICK");
-    if (quick == NULL || *quick == '\0' || *quick == '0')
-        return n_cases;
-    return n_cases < 10 ? 1 : n_cases / 10;
-}
-
 /* -------- types -------- */
 
 typedef struct type_maker {
     mu_arena *arena;
-    random_source *random;
+    mu_dice *dice;
     unsigned n_names;
 } type_maker;
 
 static mu_str next_name(type_maker *maker)
 {
     static const char *const forms[] = {"field", "größe", "a.b", "名前"};
-    return mu_arena_format(
-        maker->arena, "%s%u",
-        random_below(maker->random, 8) == 0 ? forms[random_below(maker->random, 4)] : "f",
-        maker->n_names++);
+    return mu_arena_format(maker->arena, "%s%u",
+                           mu_dice_below(maker->dice, 8) == 0 ? forms[mu_dice_below(maker->dice, 4)]
+                                                              : "f",
+                           maker->n_names++);
 }
 
 static const mu_type *make_type(type_maker *maker, unsigned depth);
@@ -61,7 +29,7 @@ static const mu_type *make_type(type_maker *maker, unsigned depth);
 static mu_type *make_object(type_maker *maker, unsigned depth, uint32_t n_extra)
 {
     mu_type *type = MU_NEW(maker->arena, mu_type);
-    uint32_t n = random_below(maker->random, 5);
+    uint32_t n = mu_dice_below(maker->dice, 5);
     mu_str *names = MU_NEW_ARRAY(maker->arena, mu_str, n + n_extra);
     const mu_type **types = MU_NEW_ARRAY(maker->arena, const mu_type *, n + n_extra);
     for (uint32_t f = 0; f < n; f++) {
@@ -79,7 +47,7 @@ static const mu_type *make_type(type_maker *maker, unsigned depth)
                                          MU_TYPE_DOUBLE,  MU_TYPE_STRING,    MU_TYPE_STRING,
                                          MU_TYPE_DATE,    MU_TYPE_TIMESTAMP, MU_TYPE_LIST,
                                          MU_TYPE_MAP,     MU_TYPE_OBJECT,    MU_TYPE_OBJECT};
-    mu_type_kind kind = kinds[random_below(maker->random, depth >= 4 ? 8 : 12)];
+    mu_type_kind kind = kinds[mu_dice_below(maker->dice, depth >= 4 ? 8 : 12)];
     if (kind == MU_TYPE_OBJECT)
         return make_object(maker, depth, 0);
     if (kind != MU_TYPE_LIST && kind != MU_TYPE_MAP)
@@ -97,9 +65,9 @@ static void add_field(mu_type *object, mu_str name, const mu_type *type)
     object->n_fields++;
 }
 
-const mu_type *random_row_type(mu_arena *arena, random_source *random)
+const mu_type *mu_random_row_type(mu_arena *arena, mu_dice *dice)
 {
-    type_maker maker = {arena, random, 0};
+    type_maker maker = {arena, dice, 0};
     mu_type *event = make_object(&maker, 1, 1);
     add_field(event, MU_STR("timestamp"), mu_type_of(MU_TYPE_TIMESTAMP));
     mu_type *events = MU_NEW(arena, mu_type);
@@ -110,7 +78,7 @@ const mu_type *random_row_type(mu_arena *arena, random_source *random)
     return row;
 }
 
-const mu_schema *schema_of_rows(mu_arena *arena, const mu_type *row_type)
+const mu_schema *mu_schema_of_rows(mu_arena *arena, const mu_type *row_type)
 {
     mu_schema *schema = MU_NEW(arena, mu_schema);
     mu_type *profile = MU_NEW(arena, mu_type);
@@ -134,7 +102,7 @@ static mu_str repeated(mu_arena *arena, const char *unit, uint32_t n)
     return (mu_str){text, len * n};
 }
 
-static mu_str random_text(mu_arena *arena, random_source *random, unsigned manner)
+static mu_str random_text(mu_arena *arena, mu_dice *dice, unsigned manner)
 {
     static const char *const odd[] = {"",
                                       "a",
@@ -149,12 +117,12 @@ static mu_str random_text(mu_arena *arena, random_source *random, unsigned manne
                                       "👩‍👩‍👧",
                                       "\x7f\x01",
                                       "\n\r\t"};
-    uint32_t pick = random_below(random, 13);
+    uint32_t pick = mu_dice_below(dice, 13);
     switch (manner % 6) {
     case 0:
-        return mu_arena_format(arena, "choice-%u", random_below(random, 3));
+        return mu_arena_format(arena, "choice-%u", mu_dice_below(dice, 3));
     case 1:
-        return mu_arena_format(arena, "unique-%llx", (unsigned long long)random_next(random));
+        return mu_arena_format(arena, "unique-%llx", (unsigned long long)mu_dice_next(dice));
     case 2:
         return mu_str_from(odd[pick]);
     case 3: {
@@ -162,36 +130,36 @@ static mu_str random_text(mu_arena *arena, random_source *random, unsigned manne
         return pick == 0 ? (mu_str){"\0", 1} : text;
     }
     case 4:
-        return mu_arena_format(arena, "%s%u", odd[pick], random_below(random, 400));
+        return mu_arena_format(arena, "%s%u", odd[pick], mu_dice_below(dice, 400));
     default:
-        if (random_below(random, 50) == 0)
-            return repeated(arena, odd[pick], 1 + random_below(random, 20000));
+        if (mu_dice_below(dice, 50) == 0)
+            return repeated(arena, odd[pick], 1 + mu_dice_below(dice, 20000));
         return MU_STR("the same");
     }
 }
 
-static int64_t random_integer(random_source *random, unsigned manner)
+static int64_t random_integer(mu_dice *dice, unsigned manner)
 {
     static const int64_t edges[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
     switch (manner % 7) {
     case 0:
         return 42;
     case 1:
-        return (int64_t)random_below(random, 200) - 100;
+        return (int64_t)mu_dice_below(dice, 200) - 100;
     case 2:
-        return (int64_t)random_below(random, 60000) - 1000000000000;
+        return (int64_t)mu_dice_below(dice, 60000) - 1000000000000;
     case 3:
-        return (int64_t)random_below(random, UINT32_MAX);
+        return (int64_t)mu_dice_below(dice, UINT32_MAX);
     case 4:
-        return (int64_t)random_next(random);
+        return (int64_t)mu_dice_next(dice);
     case 5:
-        return edges[random_below(random, 7)];
+        return edges[mu_dice_below(dice, 7)];
     default:
-        return INT64_MAX - (int64_t)random_below(random, 200);
+        return INT64_MAX - (int64_t)mu_dice_below(dice, 200);
     }
 }
 
-static double random_double(random_source *random, unsigned manner)
+static double random_double(mu_dice *dice, unsigned manner)
 {
     static const double edges[] = {-0.0, 0.0,   5e-324,  -1.7976931348623157e308,
                                    0.1,  1e300, 1.0 / 3, 9007199254740993.0};
@@ -199,21 +167,21 @@ static double random_double(random_source *random, unsigned manner)
     case 0:
         return 19.99;
     case 1:
-        return (double)random_below(random, 100000) / 100;
+        return (double)mu_dice_below(dice, 100000) / 100;
     case 2:
-        return (double)random_below(random, 1000) - 500;
+        return (double)mu_dice_below(dice, 1000) - 500;
     case 3:
-        return (double)random_below(random, 4000000000u) / 10000;
+        return (double)mu_dice_below(dice, 4000000000u) / 10000;
     case 4:
-        return edges[random_below(random, 8)];
+        return edges[mu_dice_below(dice, 8)];
     case 5: {
-        uint64_t bits = random_next(random);
+        uint64_t bits = mu_dice_next(dice);
         double value;
         memcpy(&value, &bits, sizeof value);
         return __builtin_isfinite(value) ? value : 1.5;
     }
     default:
-        return random_below(random, 3) == 0 ? -0.0 : (double)random_below(random, 9);
+        return mu_dice_below(dice, 3) == 0 ? -0.0 : (double)mu_dice_below(dice, 9);
     }
 }
 
@@ -224,29 +192,27 @@ static uint32_t null_rate(unsigned manner)
     return rates[manner / 7 % 6];
 }
 
-static mu_value random_value(mu_arena *arena, random_source *random, const mu_type *type,
-                             mu_str name);
+static mu_value random_value(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name);
 
-static mu_value random_object(mu_arena *arena, random_source *random, const mu_type *type)
+static mu_value random_object(mu_arena *arena, mu_dice *dice, const mu_type *type)
 {
     mu_value *fields = MU_NEW_ARRAY(arena, mu_value, type->n_fields);
     for (uint32_t f = 0; f < type->n_fields; f++)
-        fields[f] = random_value(arena, random, type->field_types[f], type->field_names[f]);
+        fields[f] = random_value(arena, dice, type->field_types[f], type->field_names[f]);
     mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
     value.items = fields;
     value.keys = type->field_names;
     return value;
 }
 
-static mu_value random_items(mu_arena *arena, random_source *random, const mu_type *type,
-                             mu_str name)
+static mu_value random_items(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name)
 {
-    uint32_t n = random_below(random, 3) == 0 ? 0 : random_below(random, 5);
+    uint32_t n = mu_dice_below(dice, 3) == 0 ? 0 : mu_dice_below(dice, 5);
     mu_value *items = MU_NEW_ARRAY(arena, mu_value, n);
     mu_str *keys = MU_NEW_ARRAY(arena, mu_str, n);
     for (uint32_t i = 0; i < n; i++) {
-        items[i] = random_value(arena, random, type->item, name);
-        keys[i] = mu_arena_format(arena, "key %u", i + 7 * random_below(random, 3));
+        items[i] = random_value(arena, dice, type->item, name);
+        keys[i] = mu_arena_format(arena, "key %u", i + 7 * mu_dice_below(dice, 3));
     }
     mu_value value = {.kind = type->kind, .n = n};
     value.items = items;
@@ -254,43 +220,41 @@ static mu_value random_items(mu_arena *arena, random_source *random, const mu_ty
     return value;
 }
 
-static mu_value random_value(mu_arena *arena, random_source *random, const mu_type *type,
-                             mu_str name)
+static mu_value random_value(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name)
 {
     unsigned manner = (unsigned)(mu_hash64(name.ptr, name.len, 11) % 100000);
     uint32_t rate = null_rate(manner);
-    if (rate != 0 && random_below(random, rate) == 0)
+    if (rate != 0 && mu_dice_below(dice, rate) == 0)
         return MU_VALUE_NULL;
     switch (type->kind) {
     case MU_TYPE_BOOLEAN:
-        return mu_value_boolean(random_below(random, 2));
+        return mu_value_boolean(mu_dice_below(dice, 2));
     case MU_TYPE_INTEGER:
-        return mu_value_integer(random_integer(random, manner));
+        return mu_value_integer(random_integer(dice, manner));
     case MU_TYPE_DOUBLE:
-        return mu_value_double(random_double(random, manner));
+        return mu_value_double(random_double(dice, manner));
     case MU_TYPE_STRING:
-        return mu_value_string(random_text(arena, random, manner));
+        return mu_value_string(random_text(arena, dice, manner));
     case MU_TYPE_DATE:
-        return mu_value_date((int64_t)random_below(random, 40000) - 10000);
+        return mu_value_date((int64_t)mu_dice_below(dice, 40000) - 10000);
     case MU_TYPE_TIMESTAMP:
-        return mu_value_timestamp((int64_t)random_below(random, 1u << 31) * 1000);
+        return mu_value_timestamp((int64_t)mu_dice_below(dice, 1u << 31) * 1000);
     case MU_TYPE_OBJECT:
-        return random_object(arena, random, type);
+        return random_object(arena, dice, type);
     default:
-        return random_items(arena, random, type, name);
+        return random_items(arena, dice, type, name);
     }
 }
 
-static mu_value random_events(mu_arena *arena, random_source *random, const mu_type *type,
-                              uint32_t n)
+static mu_value random_events(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t n)
 {
     mu_value *events = MU_NEW_ARRAY(arena, mu_value, n);
     int64_t time = 1700000000000;
     for (uint32_t i = 0; i < n; i++) {
-        events[i] = random_object(arena, random, type);
+        events[i] = random_object(arena, dice, type);
         mu_value *fields = (mu_value *)(uintptr_t)events[i].items;
-        time += random_below(random, 3) == 0 ? 0 : random_below(random, 1000000);
-        if (random_below(random, 20) != 0)
+        time += mu_dice_below(dice, 3) == 0 ? 0 : mu_dice_below(dice, 1000000);
+        if (mu_dice_below(dice, 20) != 0)
             fields[type->n_fields - 1] = mu_value_timestamp(time);
         else
             fields[type->n_fields - 1] = MU_VALUE_NULL;
@@ -301,13 +265,13 @@ static mu_value random_events(mu_arena *arena, random_source *random, const mu_t
     return value;
 }
 
-mu_value random_row(mu_arena *arena, random_source *random, const mu_type *type, uint32_t n_events)
+mu_value mu_random_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t n_events)
 {
     uint32_t last = type->n_fields - 1;
     mu_value *fields = MU_NEW_ARRAY(arena, mu_value, type->n_fields);
     for (uint32_t f = 0; f < last; f++)
-        fields[f] = random_value(arena, random, type->field_types[f], type->field_names[f]);
-    fields[last] = random_events(arena, random, type->field_types[last]->item, n_events);
+        fields[f] = random_value(arena, dice, type->field_types[f], type->field_names[f]);
+    fields[last] = random_events(arena, dice, type->field_types[last]->item, n_events);
     mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
     value.items = fields;
     value.keys = type->field_names;
@@ -320,23 +284,23 @@ static int compare_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint32_t *random_pids(mu_arena *arena, random_source *random, uint32_t n, uint32_t limit)
+uint32_t *mu_random_pids(mu_arena *arena, mu_dice *dice, uint32_t n, uint32_t limit)
 {
     uint32_t *pids = MU_NEW_ARRAY(arena, uint32_t, n);
     uint32_t step = n == 0 ? 1 : limit / n;
     for (uint32_t i = 0; i < n; i++)
-        pids[i] = i * step + random_below(random, step);
+        pids[i] = i * step + mu_dice_below(dice, step);
     qsort(pids, n, sizeof *pids, compare_mixed);
     return pids;
 }
 
-mu_identity identity_of_pid(mu_arena *arena, uint32_t pid)
+mu_identity mu_identity_of_pid(mu_arena *arena, uint32_t pid)
 {
     return (mu_identity){pid % 3 == 0 ? MU_STR("Email") : MU_STR("crmId"),
                          mu_arena_format(arena, "person-%u", pid)};
 }
 
-char *make_temporary_folder(void)
+char *mu_make_temporary_folder(void)
 {
     const char *parent = getenv("TMPDIR");
     char path[4096];
@@ -356,7 +320,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return remove(path);
 }
 
-void remove_folder(char *folder)
+void mu_remove_folder(char *folder)
 {
     nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(folder);
