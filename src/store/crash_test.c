@@ -211,10 +211,13 @@ static void sleep_us(uint32_t us)
     nanosleep(&pause, NULL);
 }
 
-/* Runs a child from `step` for a while and kills it; returns the last step that it acknowledged. */
-static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t us)
+/* Runs a child from `step` until `n_acknowledged` steps are done and some time more, and kills it;
+ * returns the last step that it acknowledged. */
+static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_acknowledged,
+                             uint32_t us)
 {
     int ends[2], status;
+    uint64_t acknowledged;
     assert_int_equal(pipe(ends), 0);
     fflush(stdout);
     pid_t child = fork();
@@ -224,11 +227,14 @@ static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t us)
         run_child(folder, step, ends[1]);
     }
     close(ends[1]);
+    for (uint32_t i = 0; i < n_acknowledged; i++) {
+        assert_int_equal(read(ends[0], &acknowledged, sizeof acknowledged), sizeof acknowledged);
+        step = acknowledged;
+    }
     sleep_us(us);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    uint64_t acknowledged;
     while (read(ends[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged)
         step = acknowledged;
     close(ends[0]);
@@ -291,8 +297,8 @@ static void a_kill_leaves_the_old_or_the_new_state(void **state)
     unsigned n_kills = mu_dice_cases(40) + 4;
     uint64_t step = 0, n_lost = 0;
     for (unsigned i = 0; i < n_kills; i++) {
-        uint32_t us = i < 6 ? mu_dice_below(&dice, 6000) : mu_dice_below(&dice, 60000);
-        uint64_t acknowledged = run_and_kill(folder, step, us);
+        uint32_t n_wanted = i < 3 ? 0 : mu_dice_below(&dice, 8); /* 0: while it opens */
+        uint64_t acknowledged = run_and_kill(folder, step, n_wanted, mu_dice_below(&dice, 9000));
         uint64_t found = check_store(folder, MU_STORE_READ);
         if (found != acknowledged && found != acknowledged + 1)
             fail_msg("kill %u: step %llu was acknowledged, step %llu is there", i,

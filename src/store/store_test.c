@@ -646,8 +646,11 @@ static void a_damaged_catalog_is_reported(void **state)
         problem_list problems = {0};
         mu_verify_callbacks callbacks = {.problem = note_problem, .context = &problems};
         uint8_t byte, flipped;
-        off_t at = (off_t)mu_dice_below(&f->dice, (uint32_t)size);
-        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        off_t at;
+        do { /* most of the file is zeros that mean nothing */
+            at = (off_t)mu_dice_below(&f->dice, (uint32_t)size);
+            assert_int_equal(pread(fd, &byte, 1, at), 1);
+        } while (byte == 0 && !mu_dice_percent(&f->dice, 5));
         flipped = byte ^ (uint8_t)(1u << mu_dice_below(&f->dice, 8));
         assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
         mu_code code = mu_store_verify(f->folder, 1, &callbacks, &result, &err);
@@ -663,7 +666,7 @@ static void a_damaged_catalog_is_reported(void **state)
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     }
     close(fd);
-    assert_true(n_seen > 0);
+    assert_true(n_seen > n_flips / 10);
     check_sound(f);
 }
 
