@@ -170,6 +170,12 @@ static uint32_t compare_scalars(compiler *c, mu_pql_function function, compiled 
         return plan_bits(c->plan, false);
     if (b.kind == COMPILED_CONSTANT && mu_value_is_null(b.constant))
         return plan_bits(c->plan, false);
+    if (type_a == MU_TYPE_BOOLEAN && type_b == MU_TYPE_BOOLEAN && a.kind == COMPILED_NODE &&
+        b.kind == COMPILED_CONSTANT && (function == MU_FN_EQUAL || function == MU_FN_NOT_EQUAL)) {
+        bool wanted =
+            b.constant.boolean == (function == MU_FN_EQUAL); /* conditions are never null */
+        return wanted ? a.node : plan_not(c->plan, a.node);
+    }
     if (are_comparable_numbers(type_a, type_b) && a.kind == COMPILED_NODE &&
         b.kind == COMPILED_CONSTANT)
         return node_against_number(c, function, a.node, b.constant);

@@ -155,38 +155,39 @@ mu_code worker_level(worker *w, uint32_t level, uint32_t *n)
     return MU_OK;
 }
 
-mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, const level_pair **out)
+mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, level_pair **out)
 {
-    for (uint32_t i = 0; i < w->n_pairs; i++) {
-        if (w->pairs[i].owner == owner && w->pairs[i].item == item) {
-            *out = &w->pairs[i];
+    for (level_pair *known = w->pairs; known != NULL; known = known->next) {
+        if (known->owner == owner && known->item == item) {
+            *out = known;
             return MU_OK;
         }
     }
     uint32_t n_items, n_owners;
     MU_TRY(worker_level(w, item, &n_items));
     MU_TRY(worker_level(w, owner, &n_owners));
-    MU_ASSERT(w->n_pairs < PAIRS_MAX && owner != item);
+    MU_ASSERT(owner != item);
     const uint32_t *offsets = w->levels[item].offsets;
     uint32_t parent = w->job->plan.levels[item].parent;
     if (parent != owner) { /* through the levels between */
-        const level_pair *upper;
+        level_pair *upper;
         MU_TRY(worker_pair(w, owner, parent, &upper));
         uint32_t *joined = MU_NEW_ARRAY(&w->scratch, uint32_t, (size_t)n_owners + 17);
         for (uint32_t o = 0; o <= n_owners; o++)
             joined[o] = offsets[upper->offsets[o]];
         offsets = joined;
     }
-    w->pairs[w->n_pairs] = (level_pair){.owner = owner, .item = item, .offsets = offsets};
-    *out = &w->pairs[w->n_pairs++];
+    level_pair *pair = MU_NEW(&w->scratch, level_pair);
+    *pair = (level_pair){.next = w->pairs, .owner = owner, .item = item, .offsets = offsets};
+    w->pairs = pair;
+    *out = pair;
     return MU_OK;
 }
 
 mu_code worker_owner_of(worker *w, uint32_t owner, uint32_t item, const uint32_t **out)
 {
-    const level_pair *found;
-    MU_TRY(worker_pair(w, owner, item, &found));
-    level_pair *pair = &w->pairs[found - w->pairs];
+    level_pair *pair;
+    MU_TRY(worker_pair(w, owner, item, &pair));
     if (pair->owner_of == NULL) {
         uint32_t *owner_of = MU_NEW_ARRAY(&w->scratch, uint32_t, (size_t)w->levels[item].n + 16);
         for (uint32_t o = 0; o < w->levels[owner].n; o++)
@@ -198,9 +199,8 @@ mu_code worker_owner_of(worker *w, uint32_t owner, uint32_t item, const uint32_t
     return MU_OK;
 }
 
-void worker_pair_ends(worker *w, const level_pair *found)
+void worker_pair_ends(worker *w, level_pair *pair)
 {
-    level_pair *pair = &w->pairs[found - w->pairs];
     if (pair->ends != NULL)
         return;
     uint32_t n_owners = w->levels[pair->owner].n, n_items = w->levels[pair->item].n;
@@ -392,7 +392,7 @@ static void begin_block(worker *w, const bound_part *bound, uint32_t block)
     memset(w->vector_is_loaded, 0, p->n_columns * sizeof *w->vector_is_loaded);
     memset(w->levels, 0, p->n_levels * sizeof *w->levels);
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
-    w->n_pairs = 0;
+    w->pairs = NULL;
     w->n_bails = w->bails_capacity = 0;
     w->bails = NULL;
     w->rows = NULL;

@@ -128,7 +128,8 @@ static bool steps_may_trip(const matcher *m)
 {
     const plan_chain *chain = m->chain;
     uint64_t before = 1, steps = 0, n = m->to - m->from;
-    if (n < 64 && (chain->n_elements + chain->n_trailing + 1) * n * n * (n + 1) < MU_CHAIN_STEPS_MAX)
+    if (n < 64 &&
+        (chain->n_elements + chain->n_trailing + 1) * n * n * (n + 1) < MU_CHAIN_STEPS_MAX)
         return false;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
         uint64_t here = count_in(m, chain->elements[e].bits), tests = 1;
@@ -166,7 +167,7 @@ static bool has_candidates(const matcher *m)
 
 mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
 {
-    const level_pair *pair;
+    level_pair *pair;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     uint32_t n_items = w->levels[node->item_level].n;
     const node_value *time = &w->values[node->chain->time];

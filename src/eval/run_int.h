@@ -94,6 +94,7 @@ typedef struct level_state {
 
 /* Two levels on one line: where each owner's items lie. */
 typedef struct level_pair {
+    struct level_pair *next;
     uint32_t owner, item;
     const uint32_t *offsets;
     const uint32_t *owner_of; /* NULL until asked for, as the following */
@@ -107,7 +108,6 @@ typedef struct bail {
     uint64_t *rows;
 } bail;
 
-#define PAIRS_MAX    64u
 #define POOL_CLASSES 40u
 
 typedef struct worker {
@@ -125,8 +125,7 @@ typedef struct worker {
     mu_vector *vectors; /* per plan column */
     bool *vector_is_loaded;
     level_state *levels;
-    uint32_t n_pairs;
-    level_pair pairs[PAIRS_MAX];
+    level_pair *pairs; /* of this block, newest first */
     uint32_t n_bails, bails_capacity;
     bail *bails;
     const mu_value **rows; /* decoded rows of the block, NULL until asked for */
@@ -152,11 +151,11 @@ void worker_give_numbers(worker *w, void *numbers, uint32_t n);
 
 MU_CHECKED mu_code worker_vector(worker *w, uint32_t column, const mu_vector **out);
 MU_CHECKED mu_code worker_level(worker *w, uint32_t level, uint32_t *n);
-MU_CHECKED mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, const level_pair **out);
+MU_CHECKED mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, level_pair **out);
 MU_CHECKED mu_code worker_owner_of(worker *w, uint32_t owner, uint32_t item, const uint32_t **out);
 
 /* Fills `ends` and `filled` of a pair. */
-void worker_pair_ends(worker *w, const level_pair *pair);
+void worker_pair_ends(worker *w, level_pair *pair);
 
 /* The rows' bitmap of what `node` could not do, made when missing. */
 uint64_t *worker_bail(worker *w, uint32_t node);

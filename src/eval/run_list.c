@@ -14,7 +14,7 @@ static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint
 {
     const node_value *from = &w->values[node->inputs[0]];
     node_value *out = &w->values[id];
-    const level_pair *pair;
+    level_pair *pair;
     MU_TRY(worker_pair(w, node->item_level, node->level, &pair));
     uint32_t n_owners = w->levels[node->item_level].n;
     if (node->kind == VECTOR_BITS) {
@@ -43,7 +43,7 @@ static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint
 static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
 {
     const uint64_t *bits = w->values[node->inputs[0]].bits;
-    const level_pair *pair;
+    level_pair *pair;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     uint64_t *out = worker_bits(w, n_owners);
     w->values[id].bits = out;
@@ -206,7 +206,7 @@ static mu_code run_best(worker *w, uint32_t id, const plan_node *node, uint32_t 
 
 static mu_code run_count(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
 {
-    const level_pair *pair;
+    level_pair *pair;
     node_value *out = &w->values[id];
     out->integers = worker_numbers(w, n_owners);
     out->valid = worker_bits(w, n_owners);
