@@ -37,6 +37,29 @@ static void print_summary(const mu_sample_summary *summary, const char *folder,
     mu_buf_free(&buf);
 }
 
+/* Writes audiences.ndjson for `muster eval --file`. */
+static mu_code write_audiences(const char *folder, uint64_t seed, uint64_t n, mu_err *err)
+{
+    char path[4096];
+    if (n == 0)
+        return MU_OK;
+    int length = snprintf(path, sizeof path, "%s/audiences.ndjson", folder);
+    FILE *file = length > 0 && (size_t)length < sizeof path ? fopen(path, "w") : NULL;
+    if (file == NULL)
+        return mu_fail_errno(err, "cannot write %s", path);
+    mu_buf buf;
+    mu_buf_init(&buf, (size_t)1 << 20);
+    bool ok = true;
+    for (uint64_t i = 0; i < n && ok; i++) {
+        mu_buf_clear(&buf);
+        mu_sample_audience_write(seed, i, &buf);
+        ok = fwrite(buf.ptr, 1, buf.len, file) == buf.len;
+    }
+    mu_buf_free(&buf);
+    ok = fclose(file) == 0 && ok;
+    return ok ? MU_OK : mu_fail_errno(err, "cannot write %s", path);
+}
+
 static mu_exit run(mu_invocation *invocation)
 {
     const mu_options *options = &invocation->options;
@@ -73,15 +96,18 @@ static mu_exit run(mu_invocation *invocation)
     mu_err err;
     mu_code code = mu_sample_write(&sample, folder, &summary, &err);
     mu_progress_end(&progress);
+    if (code == MU_OK)
+        code = write_audiences(folder, sample.seed,
+                               (uint64_t)mu_option_number(options, MU_OPTION_AUDIENCES, 0), &err);
     if (code != MU_OK)
         return mu_report(&err);
     print_summary(&summary, folder, format, (double)(mu_monotonic_ns() - start_ns) / 1e9);
     return MU_EXIT_DONE;
 }
 
-static const char *const usages[] = {
-    "sample --profiles N --events M --seed S --until RFC3339 --out DIR [--format ndjson|csv]",
-    NULL};
+static const char *const usages[] = {"sample --profiles N --events M --seed S --until RFC3339 "
+                                     "--out DIR [--format ndjson|csv] [--audiences K]",
+                                     NULL};
 static const char *const paragraphs[] = {
     "Makes up profiles and events of an online shop and writes them as profiles.EXT and "
     "events.EXT, "
@@ -91,9 +117,11 @@ static const char *const paragraphs[] = {
     "The same options give the same bytes, whatever the number of threads. Prints one JSON object: "
     "how many, which files, how many bytes, how long.",
     NULL};
-static const mu_option options_taken[] = {
-    MU_OPTION_PROFILES,      MU_OPTION_EVENTS,   MU_OPTION_SEED,   MU_OPTION_UNTIL, MU_OPTION_OUT,
-    MU_OPTION_SAMPLE_FORMAT, MU_OPTION_MESSAGES, MU_OPTION_FAULTS, MU_OPTION_NOW};
+static const mu_option options_taken[] = {MU_OPTION_PROFILES,  MU_OPTION_EVENTS,
+                                          MU_OPTION_SEED,      MU_OPTION_UNTIL,
+                                          MU_OPTION_OUT,       MU_OPTION_SAMPLE_FORMAT,
+                                          MU_OPTION_MESSAGES,  MU_OPTION_FAULTS,
+                                          MU_OPTION_AUDIENCES, MU_OPTION_NOW};
 static const mu_example examples[] = {
     {"A thousand profiles with twenty events each, as JSON lines.",
      "muster sample --profiles 1000 --events 20000 --out sample"},

@@ -108,6 +108,12 @@ void mu_sample_events_write(const mu_sample_options *options, const mu_sample_cl
                             const mu_sample_person *person, uint64_t n, mu_arena *scratch,
                             mu_buf *buf);
 
+/* -------- audiences -------- */
+
+/* One line {"id":"audience-I","expression":"..."} over the shop's data; may name audiences before
+ * it. */
+void mu_sample_audience_write(uint64_t seed, uint64_t index, mu_buf *buf);
+
 /* -------- text, appended without checks into room that was reserved -------- */
 
 #define MU_SAMPLE_LINE_MAX 6144 /* no line is longer */
