@@ -106,7 +106,7 @@ static mu_exit run(mu_invocation *invocation)
 }
 
 static const char *const usages[] = {"sample --profiles N --events M --seed S --until RFC3339 "
-                                     "--out DIR [--format ndjson|csv] [--audiences K]",
+                                     "--out DIR [--format ndjson|csv]",
                                      NULL};
 static const char *const paragraphs[] = {
     "Makes up profiles and events of an online shop and writes them as profiles.EXT and "
