@@ -456,6 +456,23 @@ static mu_value call(mu_evaluator *evaluator, const mu_pql *node, const mu_refer
     return mu_reference_apply(evaluator, node, node->function, node->n_args, args);
 }
 
+/* D17 5 without a schema: `numbers.map(square)` reads as a field of the item. Of an item that has no
+ * fields it is the unary function of that name; MU_FN_UNKNOWN otherwise. */
+static mu_pql_function named_function(const mu_pql *lambda, mu_value item)
+{
+    const mu_pql *body = lambda->args[0];
+    if (lambda->n_names > 0 || body->kind != MU_PQL_FIELD || body->type != NULL ||
+        body->args[0]->kind != MU_PQL_PARAMETER || body->args[0]->position != 1 ||
+        body->args[0]->up != 0 || item.kind == MU_TYPE_OBJECT || item.kind == MU_TYPE_MAP)
+        return MU_FN_UNKNOWN;
+    mu_pql_function function = mu_pql_function_find(body->name);
+    if (function == MU_FN_UNKNOWN)
+        return MU_FN_UNKNOWN;
+    const mu_pql_function_info *info = mu_pql_function_of(function);
+    bool is_unary = info->tier > 0 && info->arguments_min <= 1 && info->arguments_max >= 1;
+    return is_unary ? function : MU_FN_UNKNOWN;
+}
+
 mu_value mu_reference_item(mu_evaluator *evaluator, const mu_pql *lambda,
                            const mu_reference_scope *scope, mu_value item, mu_value key)
 {
@@ -463,6 +480,9 @@ mu_value mu_reference_item(mu_evaluator *evaluator, const mu_pql *lambda,
         return mu_reference_apply(evaluator, lambda, lambda->function, 1, &item);
     if (lambda->kind != MU_PQL_LAMBDA)
         return MU_VALUE_NULL;
+    mu_pql_function function = named_function(lambda, item);
+    if (function != MU_FN_UNKNOWN)
+        return mu_reference_apply(evaluator, lambda->args[0], function, 1, &item);
     bool takes_key = lambda->n_names == 2;
     mu_reference_scope context = {.outer = scope, .kind = MU_SCOPE_ITEM};
     context.value = takes_key ? key : item;
