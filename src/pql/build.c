@@ -63,6 +63,9 @@ static uint32_t levels_of(const mu_node *node)
     case MU_PQL_QUANTIFIED:
     case MU_PQL_LET:
         return 2; /* with the parentheses around it */
+    case MU_PQL_OCCURS:
+    case MU_PQL_CHAIN:
+        return 2; /* with the time inside it */
     case MU_PQL_AGGREGATE:
         return 3; /* and those around its body */
     case MU_PQL_LAMBDA:

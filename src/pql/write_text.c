@@ -27,6 +27,7 @@ typedef struct printer {
 } printer;
 
 static void print(printer *p, const mu_pql *node, level least);
+static level level_of(const mu_pql *node);
 
 static void add(printer *p, const char *text)
 {
@@ -415,7 +416,10 @@ static void print_aggregate(printer *p, const mu_pql *node)
     p->aggregate_call_end = SIZE_MAX;
     print(p, node->args[0], LEVEL_ADDITIVE);
     char first = p->buf->len > start ? p->buf->ptr[start] : '\0';
-    if (first == '(' || first == '[' || first == '-' || p->aggregate_call_end == p->buf->len)
+    bool is_wrapped = level_of(node->args[0]) < LEVEL_ADDITIVE;
+    bool is_misread = first == '(' || first == '[' || first == '-' ||
+                      p->aggregate_call_end == p->buf->len;
+    if (is_misread && !is_wrapped)
         wrap(p, start);
     pop_declarations(p, node);
     add(p, " over");
