@@ -35,6 +35,18 @@ static void find(const mu_part *part, mu_identity identity)
     MU_ASSERT(code != MU_OK || !found || place.row < mu_part_rows(part));
 }
 
+/* Reads every byte of the value. */
+static void write_as_json(mu_value value)
+{
+    mu_buf text;
+    mu_json_writer writer;
+    mu_buf_init(&text, (size_t)1 << 26);
+    mu_json_writer_init(&writer, &text);
+    mu_value_write(&writer, value);
+    MU_ASSERT(text.failed || text.len > 0);
+    mu_buf_free(&text);
+}
+
 static void read_all(const mu_part *part)
 {
     mu_arena arena;
@@ -46,7 +58,7 @@ static void read_all(const mu_part *part)
         if (mu_part_row(part, row, &arena, &value, &err) != MU_OK)
             MU_ASSERT(err.text[0] != '\0');
         else
-            MU_ASSERT(mu_value_identical(value, value));
+            write_as_json(value);
         if (mu_part_identity(part, row, &identity, &err) == MU_OK)
             find(part, identity);
         mu_arena_reset(&arena);

@@ -119,6 +119,10 @@ static inline double mu_decimal_power(unsigned scale)
 }
 #define MU_DECIMAL_SCALE_MAX 4u
 
+/* Whether the range lies within the dates or times that have a text (base/time.h); true for other
+ * kinds. */
+bool mu_time_range_fits(mu_type_kind kind, int64_t min, int64_t max);
+
 /* Strict UTF-8 throughout, with no character across an offset. */
 bool mu_text32_valid(const char *bytes, const uint32_t *offsets, uint32_t n);
 bool mu_text64_valid(const char *bytes, const uint64_t *offsets, uint32_t n);

@@ -233,6 +233,36 @@ static bool connect_children(mu_part *part)
     return true;
 }
 
+#define COMPARED_IN_PAIRS_MAX 16u
+
+/* Whether the fields of an object have distinct names. */
+static bool are_distinct(const mu_part *part, const mu_column *object)
+{
+    uint32_t n = object->n_children;
+    bool is_new = true;
+    if (n <= COMPARED_IN_PAIRS_MAX) {
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t j = 0; j < i; j++)
+                is_new &= !mu_str_equal(part->columns[object->children[i]].name,
+                                        part->columns[object->children[j]].name);
+        return is_new;
+    }
+    mu_strmap names;
+    mu_strmap_init(&names);
+    for (uint32_t i = 0; is_new && i < n; i++)
+        mu_strmap_put(&names, part->columns[object->children[i]].name, &is_new);
+    mu_strmap_free(&names);
+    return is_new;
+}
+
+static bool names_are_distinct(const mu_part *part)
+{
+    for (uint32_t c = 0; c < part->footer.n_columns; c++)
+        if (part->columns[c].kind == MU_TYPE_OBJECT && !are_distinct(part, &part->columns[c]))
+            return false;
+    return true;
+}
+
 /* The types of all columns; children come after their parents, so go backwards. */
 static void build_types(mu_part *part)
 {
@@ -281,7 +311,7 @@ static mu_code read_columns(mu_part *part, mu_err *err)
     bool is_sound = read_text(&reader, &part->entity);
     for (uint32_t c = 0; is_sound && c < n; c++)
         is_sound = read_column(part, &reader, c, depths);
-    if (!is_sound || !connect_children(part) || !open_levels(part))
+    if (!is_sound || !connect_children(part) || !open_levels(part) || !names_are_distinct(part))
         return corrupt(part, "the column table is malformed", err);
     build_types(part);
     find_event_level(part);

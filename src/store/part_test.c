@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/time.h"
 #include "store/part_int.h"
 #include "store/part_writer.h"
 #include "tests/support/part_rows.h"
@@ -361,6 +362,31 @@ static void text_that_is_not_utf8_is_refused(void **state)
     }
 }
 
+static void times_without_a_text_are_refused(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_identity identity = {MU_STR("Email"), MU_STR("ada@example.com")};
+    const mu_value values[] = {mu_value_timestamp(MU_TIME_MAX_MS), mu_value_date(-719162),
+                               mu_value_timestamp(MU_TIME_MAX_MS + 1), mu_value_date(-719163)};
+    for (int i = 0; i < 4; i++) {
+        const mu_type *type = object_of(f, "at", mu_type_of(values[i].kind));
+        mu_part_writer *writer = new_writer(f, type);
+        mu_value row = object_with(f, type, values[i]);
+        assert_done(mu_part_writer_add(writer, 1, identity, row, &err), err);
+        assert_int_equal(mu_part_writer_seal(writer, &err), i < 2 ? MU_OK : MU_E_INPUT);
+        if (i >= 2)
+            assert_string_equal(err.text, "at: a time lies outside of years 1 to 9999");
+        if (i >= 2)
+            continue;
+        open_part(f);
+        assert_done(mu_part_verify(f->part, &err), err);
+        mu_value actual;
+        assert_done(mu_part_row(f->part, 0, &f->arena, &actual, &err), err);
+        assert_true(mu_value_identical(actual, row));
+    }
+}
+
 static void events_out_of_order_are_refused(void **state)
 {
     fixture *f = *state;
@@ -497,6 +523,7 @@ int main(void)
         TEST(doubles_are_decimals_only_when_exact),
         TEST(wrong_rows_are_refused),
         TEST(text_that_is_not_utf8_is_refused),
+        TEST(times_without_a_text_are_refused),
         TEST(events_out_of_order_are_refused),
         TEST(every_flipped_byte_is_found),
         TEST(a_file_cut_short_is_refused),

@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "store/part_int.h"
 
 #include <stdio.h>
@@ -177,6 +178,31 @@ static uint64_t largest_number(const mu_vector *v)
     return largest;
 }
 
+bool mu_time_range_fits(mu_type_kind kind, int64_t min, int64_t max)
+{
+    if (kind == MU_TYPE_TIMESTAMP)
+        return min >= MU_TIME_MIN_MS && max <= MU_TIME_MAX_MS;
+    if (kind == MU_TYPE_DATE)
+        return min >= MU_TIME_MIN_MS / MU_DAY_MS && max <= MU_TIME_MAX_MS / MU_DAY_MS;
+    return true;
+}
+
+static bool times_fit(mu_type_kind kind, const mu_vector *v)
+{
+    if (kind == MU_TYPE_INTEGER)
+        return true;
+    if (v->width < 8)
+        return mu_time_range_fits(kind, v->base, v->base) &&
+               mu_time_range_fits(kind, v->base, v->base + (int64_t)largest_number(v));
+    const int64_t *values = v->data;
+    int64_t min = 0, max = 0;
+    for (uint32_t i = 0; i < v->n; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    return mu_time_range_fits(kind, min, max);
+}
+
 static const char *check_strings(const mu_vector *v, const mu_vector_entry *entry)
 {
     area_layout layout = layout_of(entry);
@@ -204,7 +230,8 @@ static const char *check_data(const mu_part *part, uint32_t vector, const mu_vec
         if (v->width < 8 && v->base > INT64_MAX - (int64_t)UINT32_MAX &&
             __builtin_add_overflow(v->base, (int64_t)largest_number(v), &sum))
             return "a number does not fit 64 bits";
-        return NULL;
+        return times_fit(kind_of(part, vector), v) ? NULL
+                                                   : "a time lies outside of years 1 to 9999";
     }
     case MU_ENCODING_CODES:
         return largest_number(v) < part->dictionaries[vector].n ? NULL
@@ -235,13 +262,11 @@ static mu_code check_vector(const mu_part *part, uint32_t vector, uint32_t block
     bool is_open_ended = entry->encoding == MU_ENCODING_BYTES;
     if (is_open_ended ? entry->size < needed : entry->size != needed)
         return bad_vector(part, vector, block, "its area has the wrong size", err);
-    if (entry->size == 0)
-        return entry->offset == 0
-                   ? MU_OK
-                   : bad_vector(part, vector, block, "an empty area has a place", err);
+    if (entry->size == 0 && entry->offset != 0)
+        return bad_vector(part, vector, block, "an empty area has a place", err);
     mu_err area_err;
-    if (mu_part_check_area(part, "it", entry->offset, entry->size, entry->area_checksum,
-                           &area_err) != MU_OK)
+    if (entry->size > 0 && mu_part_check_area(part, "it", entry->offset, entry->size,
+                                              entry->area_checksum, &area_err) != MU_OK)
         return bad_vector(part, vector, block, "its bytes are damaged or out of place", err);
     mu_vector filled;
     fill(part, entry, &filled);

@@ -28,24 +28,6 @@ static mu_code verify_extents(const mu_part *part, mu_err *err)
     return mu_fail(err, MU_E_CORRUPT, "%s: its areas do not add up to the file", part->path);
 }
 
-static mu_code verify_names(const mu_part *part, mu_err *err)
-{
-    for (uint32_t c = 0; c < part->footer.n_columns; c++) {
-        const mu_column *column = &part->columns[c];
-        if (column->kind != MU_TYPE_OBJECT)
-            continue;
-        mu_strmap names;
-        bool is_new = true;
-        mu_strmap_init(&names);
-        for (uint32_t f = 0; is_new && f < column->n_children; f++)
-            mu_strmap_put(&names, part->columns[column->children[f]].name, &is_new);
-        mu_strmap_free(&names);
-        if (!is_new)
-            return mu_fail(err, MU_E_CORRUPT, "%s: two columns have the same name", part->path);
-    }
-    return MU_OK;
-}
-
 static mu_code verify_dictionary(const mu_part *part, uint32_t vector, mu_err *err)
 {
     mu_dictionary dictionary;
@@ -222,7 +204,6 @@ static mu_code verify_index(const mu_part *part, mu_err *err)
 mu_code mu_part_verify(const mu_part *part, mu_err *err)
 {
     MU_TRY(verify_extents(part, err));
-    MU_TRY(verify_names(part, err));
     for (uint32_t v = 0; v < part->n_vectors; v++)
         MU_TRY(verify_dictionary(part, v, err));
     for (uint32_t b = 0; b < part->footer.n_blocks; b++)

@@ -266,7 +266,11 @@ static mu_code write_vector(mu_part_writer *w, uint32_t block, uint32_t vector,
         MU_TRY(mu_part_file_add(&w->file, w->area.ptr, w->area.len, &entry.offset, err));
     }
     w->entries[(size_t)block * w->n_vectors + vector] = entry;
-    return MU_OK;
+    if (mu_time_range_fits(w->builders[vector].kind, entry.min, entry.max))
+        return MU_OK;
+    char path[256];
+    column_path(w, vector, path, sizeof path);
+    return mu_fail(err, MU_E_INPUT, "%s: a time lies outside of years 1 to 9999", path);
 }
 
 static mu_code write_strings(mu_part_writer *w, uint32_t block, uint32_t vector,
