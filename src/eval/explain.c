@@ -1,12 +1,14 @@
 /* explain.c -- runs a rule for one profile, keeps every node's value and finds the witness events
  * (docs/explain.md).
  *
- * Witnesses are found in two steps. What the run saw suggests events: survivors of filters, items
- * for which a condition was true, events of a chain. Then the rule is evaluated again without them;
- * a suggestion that leaves a positive event condition true is replaced by all events. So the
- * promise made in eval.h holds by construction.
+ * What a run saw suggests witnesses: survivors of filters, items for which a condition was true,
+ * events of a chain. Then the rule is evaluated again without them; conditions that are still true
+ * suggest more, and when that leads nowhere all events are witnesses. So the promise made in eval.h
+ * holds by construction.
  */
 #include "eval/explain_int.h"
+
+#define ROUNDS_MAX 16
 
 /* What a run saw of one node beside its value. */
 typedef struct node_events {
@@ -212,6 +214,39 @@ static void list_witnesses(mu_arena *arena, const mu_event_set *set, uint32_t n_
     out->witnesses = witnesses;
 }
 
+/* Adds what a run suggests for the conditions that it found true; false when that is nothing new.
+ */
+static bool suggest_more(const conditions *found, const explanation_run *run, mu_event_set *set)
+{
+    suggestion more = {.run = run};
+    uint32_t n_before = set->n;
+    for (uint32_t i = 0; i < found->n; i++)
+        if (mu_value_is_true(run->nodes[found->items[i]->id].value))
+            suggest(&more, found->items[i]);
+    mu_event_set_add_all(set, run->arena, run->map, &more.set);
+    return set->n > n_before;
+}
+
+/* Events whose removal leaves no condition true: suggestions of runs over fewer and fewer events;
+ * all events when that leads nowhere. */
+static mu_event_set settle_witnesses(const mu_reference_context *context, const mu_pql *query,
+                                     const conditions *found, const explanation_run *run,
+                                     mu_value events)
+{
+    mu_event_set set = {0};
+    explanation_run again = *run;
+    for (int round = 0; round < ROUNDS_MAX && some_holds(found, &again); round++) {
+        if (!suggest_more(found, &again, &set))
+            break;
+        again = new_run(run->arena, run->map, run->n_nodes);
+        run_with(&again, context, query, events_outside(run->arena, events, &set));
+    }
+    bool needs_all = some_holds(found, &again);
+    for (uint32_t i = 0; needs_all && i < events.n; i++)
+        mu_event_set_add(&set, run->arena, run->map, i);
+    return set;
+}
+
 static void find_witnesses(mu_arena *arena, const mu_reference_context *context,
                            const mu_pql *query, const explanation_run *run, mu_explanation *out)
 {
@@ -223,17 +258,8 @@ static void find_witnesses(mu_arena *arena, const mu_reference_context *context,
     find_conditions(&found, query);
     out->n_conditions = found.n;
     out->conditions = found.items;
-    if (found.n == 0)
-        return;
-    suggestion all = {.run = run};
-    for (uint32_t i = 0; i < found.n; i++)
-        suggest(&all, found.items[i]);
-    explanation_run again = new_run(arena, NULL, run->n_nodes);
-    run_with(&again, context, query, events_outside(arena, out->events, &all.set));
-    if (some_holds(&found, &again))
-        for (uint32_t i = 0; i < out->events.n; i++)
-            mu_event_set_add(&all.set, arena, run->map, i);
-    list_witnesses(arena, &all.set, out->events.n, out);
+    mu_event_set set = settle_witnesses(context, query, &found, run, out->events);
+    list_witnesses(arena, &set, out->events.n, out);
 }
 
 void mu_explain_run(mu_arena *arena, const mu_reference_context *context, const mu_pql *query,
