@@ -40,8 +40,8 @@ static void settle_and_decode(mu_load_run *run)
 {
     mu_worker *worker = &run->workers[0];
     mu_shape joined;
-    mu_run *runs;
-    size_t n_runs;
+    mu_run *runs = NULL;
+    size_t n_runs = 0, capacity = 0;
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
     mu_shape_init(&joined, &arena);
@@ -56,7 +56,7 @@ static void settle_and_decode(mu_load_run *run)
         map[n] = node->settled == NULL ? MU_NO_SLOT : node->slot;
     }
     must(mu_spread_finish(run->spread, NULL));
-    must(mu_spread_take(run->spread, 0, &runs, &n_runs, NULL));
+    must(mu_spread_take(run->spread, 0, &runs, &n_runs, &capacity, NULL));
     decode_records(run, runs, n_runs, &joined, map, &arena);
     free(runs);
     mu_shape_free(&joined);

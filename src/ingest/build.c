@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* -------- what all partitions share -------- */
+/* -------- what all parts share -------- */
 
 typedef struct entity_build {
     mu_str name;
@@ -29,7 +29,7 @@ typedef struct build {
     entity_build *entities;
     uint32_t n_profile_fields;
     uint32_t id_slot, timestamp_slot, dataset_slot, key_slot; /* of the event type */
-    struct partition_build *builders;                         /* per thread */
+    struct part_build *builders;                              /* per thread */
     pthread_mutex_t lock; /* guards the change, and what follows */
     uint64_t n_duplicates;
     mu_arena arena;
@@ -41,7 +41,7 @@ typedef struct build {
     size_t n_rejects, rejects_capacity;
 } build;
 
-/* -------- what one partition needs; reused -------- */
+/* -------- what one part under construction needs; reused -------- */
 
 typedef struct entry {
     uint64_t hash;
@@ -64,9 +64,11 @@ typedef struct event_entry {
     mu_value event;
 } event_entry;
 
-typedef struct partition_build {
+typedef struct part_build {
     build *shared;
     mu_arena arena; /* of one row */
+    mu_run *runs;   /* the records */
+    size_t n_runs, runs_capacity;
     entry *entries;
     size_t n_entries, entries_capacity;
     group *groups;
@@ -75,7 +77,7 @@ typedef struct partition_build {
     size_t n_events, events_capacity;
     uint64_t n_duplicates;
     mu_part_writer *writer;
-} partition_build;
+} part_build;
 
 static mu_str namespace_of(const build *b, const mu_record *record)
 {
@@ -120,28 +122,40 @@ static int compare_colliding(const void *pa, const void *pb, void *context)
     return order != 0 ? order : compare_entries(pa, pb);
 }
 
-static void collect_entries(partition_build *p, const mu_run *runs, size_t n_runs)
+static void add_entries(part_build *p, const mu_run *run)
+{
+    for (size_t at = 0; at < run->len;) {
+        const mu_record *record = (const void *)(run->bytes + at);
+        p->entries = mu_room(p->entries, p->n_entries, &p->entries_capacity, sizeof *p->entries);
+        p->entries[p->n_entries++] = (entry){
+            .hash = record->identity_hash,
+            .order = (uint64_t)record->file << 40 | record->line,
+            .record = record,
+        };
+        at += record->size_bytes;
+    }
+}
+
+/* The records of the part's slices, in the order of hash, file and line. Slices are small and
+ * ascend with the hash, so that what is built one after the other lies close together in memory. */
+static mu_code collect_entries(part_build *p, uint32_t first_slice, uint32_t end_slice, mu_err *err)
 {
     p->n_entries = 0;
-    for (size_t r = 0; r < n_runs; r++) {
-        for (size_t at = 0; at < runs[r].len;) {
-            const mu_record *record = (const void *)(runs[r].bytes + at);
-            p->entries =
-                mu_room(p->entries, p->n_entries, &p->entries_capacity, sizeof *p->entries);
-            p->entries[p->n_entries++] = (entry){
-                .hash = record->identity_hash,
-                .order = (uint64_t)record->file << 40 | record->line,
-                .record = record,
-            };
-            at += record->size_bytes;
-        }
+    for (uint32_t slice = first_slice; slice < end_slice; slice++) {
+        size_t n_before = p->n_entries, first_run = p->n_runs;
+        MU_TRY(mu_spread_take(p->shared->run->spread, slice, &p->runs, &p->n_runs,
+                              &p->runs_capacity, err));
+        for (size_t r = first_run; r < p->n_runs; r++)
+            add_entries(p, &p->runs[r]);
+        if (p->n_entries > n_before)
+            qsort(&p->entries[n_before], p->n_entries - n_before, sizeof *p->entries,
+                  compare_entries);
     }
-    if (p->n_entries > 0)
-        qsort(p->entries, p->n_entries, sizeof *p->entries, compare_entries);
+    return MU_OK;
 }
 
 /* Entries [first, end) have one hash; almost always they have one identity too. */
-static void add_groups(partition_build *p, size_t first, size_t end)
+static void add_groups(part_build *p, size_t first, size_t end)
 {
     const build *b = p->shared;
     for (size_t i = first + 1; i < end; i++) {
@@ -161,7 +175,7 @@ static void add_groups(partition_build *p, size_t first, size_t end)
     }
 }
 
-static void collect_groups(partition_build *p)
+static void collect_groups(part_build *p)
 {
     p->n_groups = 0;
     for (size_t first = 0, end; first < p->n_entries; first = end) {
@@ -190,7 +204,7 @@ static mu_code pid_of_row(const mu_part *part, uint32_t row, uint32_t *out, mu_e
     return MU_OK;
 }
 
-static mu_code find_group(partition_build *p, group *g, mu_err *err)
+static mu_code find_group(part_build *p, group *g, mu_err *err)
 {
     const entity_build *entity = &p->shared->entities[g->entity];
     if (entity->old == NULL)
@@ -202,8 +216,7 @@ static mu_code find_group(partition_build *p, group *g, mu_err *err)
     return pid_of_row(entity->old->parts[g->place.part], g->place.row, &g->pid, err);
 }
 
-static mu_code new_pids(partition_build *p, uint16_t entity, uint32_t n, uint32_t *first,
-                        mu_err *err)
+static mu_code new_pids(part_build *p, uint16_t entity, uint32_t n, uint32_t *first, mu_err *err)
 {
     build *b = p->shared;
     pthread_mutex_lock(&b->lock);
@@ -212,22 +225,36 @@ static mu_code new_pids(partition_build *p, uint16_t entity, uint32_t n, uint32_
     return code;
 }
 
-/* Gives the entity's new groups consecutive pids, in the order of their hashes. */
-static mu_code number_groups(partition_build *p, uint16_t entity, mu_err *err)
+static int compare_mixed(const void *pa, const void *pb)
 {
-    uint32_t n = 0, next = 0;
+    uint32_t a = mu_mix32(*(const uint32_t *)pa), b = mu_mix32(*(const uint32_t *)pb);
+    return (a > b) - (a < b);
+}
+
+/* Gives the entity's new groups pids in such an order that rows come in the order of their hashes:
+ * records are then read from memory one after the other. */
+static mu_code number_groups(part_build *p, uint16_t entity, mu_err *err)
+{
+    uint32_t n = 0, first = 0, next = 0;
     for (size_t i = 0; i < p->n_groups; i++)
         n += p->groups[i].entity == entity && !p->groups[i].exists;
     if (n > 0)
-        MU_TRY(new_pids(p, entity, n, &next, err));
+        MU_TRY(new_pids(p, entity, n, &first, err));
+    uint32_t *pids = reallocarray(NULL, (size_t)n + 1, sizeof *pids);
+    if (pids == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for %u new pids", n);
+    for (uint32_t i = 0; i < n; i++)
+        pids[i] = first + i;
+    qsort(pids, n, sizeof *pids, compare_mixed);
     for (size_t i = 0; i < p->n_groups; i++) {
         group *g = &p->groups[i];
         if (g->entity != entity)
             continue;
         if (!g->exists)
-            g->pid = next++;
+            g->pid = pids[next++];
         g->mixed = mu_mix32(g->pid);
     }
+    free(pids);
     return MU_OK;
 }
 
@@ -239,7 +266,7 @@ static int compare_groups(const void *pa, const void *pb)
     return (a->mixed > b->mixed) - (a->mixed < b->mixed);
 }
 
-static mu_code order_groups(partition_build *p, mu_err *err)
+static mu_code order_groups(part_build *p, mu_err *err)
 {
     for (size_t i = 0; i < p->n_groups; i++)
         MU_TRY(find_group(p, &p->groups[i], err));
@@ -266,7 +293,7 @@ static uint32_t reason_number(build *b, const mu_err *problem)
     return b->n_reasons++;
 }
 
-/* Kept until all partitions are built, so that they are reported in order. */
+/* Kept until all parts are built, so that they are reported in order. */
 static void reject_late(build *b, const mu_record *record, const mu_err *problem)
 {
     pthread_mutex_lock(&b->lock);
@@ -317,7 +344,7 @@ static mu_value project(mu_arena *arena, const mu_type *from, const mu_type *to,
         .kind = MU_TYPE_OBJECT, .n = to->n_fields, .items = items, .keys = to->field_names};
 }
 
-static mu_code read_old_row(partition_build *p, const group *g, mu_value *out, mu_err *err)
+static mu_code read_old_row(part_build *p, const group *g, mu_value *out, mu_err *err)
 {
     const entity_build *entity = &p->shared->entities[g->entity];
     const mu_part *part = entity->old->parts[g->place.part];
@@ -341,7 +368,7 @@ static int64_t integer_at(const mu_value *event, uint32_t slot)
     return value.kind == MU_TYPE_NULL ? 0 : value.integer;
 }
 
-static void add_event(partition_build *p, mu_value event, uint64_t order)
+static void add_event(part_build *p, mu_value event, uint64_t order)
 {
     const build *b = p->shared;
     mu_str dataset = text_at(&event, b->dataset_slot), id = text_at(&event, b->id_slot);
@@ -388,7 +415,7 @@ static int compare_by_time(const void *pa, const void *pb, void *context)
 }
 
 /* Of the events of one key (P25) the newest stays; then they come in the order of time. */
-static void settle_events(partition_build *p)
+static void settle_events(part_build *p)
 {
     size_t n = 0;
     if (p->n_events == 0)
@@ -406,7 +433,7 @@ static void settle_events(partition_build *p)
     qsort_r(p->events, n, sizeof *p->events, compare_by_time, p->shared);
 }
 
-static mu_value event_list(partition_build *p)
+static mu_value event_list(part_build *p)
 {
     mu_value *items = MU_NEW_ARRAY(&p->arena, mu_value, p->n_events);
     for (size_t i = 0; i < p->n_events; i++)
@@ -424,8 +451,7 @@ static mu_value empty_object(mu_arena *arena, const mu_type *type)
                       .keys = type->field_names};
 }
 
-static mu_code decode_record(partition_build *p, const mu_record *record, mu_value *out,
-                             mu_err *err)
+static mu_code decode_record(part_build *p, const mu_record *record, mu_value *out, mu_err *err)
 {
     const build *b = p->shared;
     const mu_worker *worker = &b->run->workers[record->worker];
@@ -455,12 +481,12 @@ typedef struct row_state {
     size_t n_accepted;
 } row_state;
 
-static mu_code add_record(partition_build *p, const entry *from, row_state *row, mu_err *err)
+static mu_code add_record(part_build *p, const entry *from, row_state *row, mu_err *err)
 {
     const build *b = p->shared;
     const mu_record *record = from->record;
     mu_value value;
-    mu_err problem = {0};
+    mu_err problem;
     mu_code code = decode_record(p, record, &value, &problem);
     if (mu_is_reject(code)) {
         reject_late(p->shared, record, &problem);
@@ -481,7 +507,7 @@ static mu_code add_record(partition_build *p, const entry *from, row_state *row,
 }
 
 /* The profile's old row: attributes to merge onto, and events older than any new one. */
-static mu_code begin_from_old(partition_build *p, const group *g, row_state *row, mu_err *err)
+static mu_code begin_from_old(part_build *p, const group *g, row_state *row, mu_err *err)
 {
     mu_value old;
     MU_TRY(read_old_row(p, g, &old, err));
@@ -496,7 +522,7 @@ static mu_code begin_from_old(partition_build *p, const group *g, row_state *row
     return MU_OK;
 }
 
-static mu_value finish_row(partition_build *p, const group *g, const row_state *row)
+static mu_value finish_row(part_build *p, const group *g, const row_state *row)
 {
     const build *b = p->shared;
     if (g->entity > 0)
@@ -510,7 +536,7 @@ static mu_value finish_row(partition_build *p, const group *g, const row_state *
     return out;
 }
 
-static mu_code open_writer(partition_build *p, uint16_t entity, mu_err *err)
+static mu_code open_writer(part_build *p, uint16_t entity, mu_err *err)
 {
     build *b = p->shared;
     if (p->writer != NULL)
@@ -522,14 +548,14 @@ static mu_code open_writer(partition_build *p, uint16_t entity, mu_err *err)
     return code;
 }
 
-static mu_code close_writer(partition_build *p, mu_err *err)
+static mu_code close_writer(part_build *p, mu_err *err)
 {
     mu_part_writer *writer = p->writer;
     p->writer = NULL;
     return writer == NULL ? MU_OK : mu_part_writer_finish(writer, err);
 }
 
-static mu_code kill_old_row(partition_build *p, const group *g, mu_err *err)
+static mu_code kill_old_row(part_build *p, const group *g, mu_err *err)
 {
     build *b = p->shared;
     pthread_mutex_lock(&b->lock);
@@ -538,7 +564,7 @@ static mu_code kill_old_row(partition_build *p, const group *g, mu_err *err)
     return code;
 }
 
-static mu_code build_row(partition_build *p, const group *g, mu_err *err)
+static mu_code build_row(part_build *p, const group *g, mu_err *err)
 {
     row_state row = {0};
     mu_arena_reset(&p->arena);
@@ -556,11 +582,11 @@ static mu_code build_row(partition_build *p, const group *g, mu_err *err)
     return mu_part_writer_add(p->writer, g->pid, identity, finish_row(p, g, &row), err);
 }
 
-/* -------- partitions -------- */
+/* -------- parts -------- */
 
-static mu_code build_runs(partition_build *p, const mu_run *runs, size_t n_runs, mu_err *err)
+static mu_code build_slices(part_build *p, uint32_t first_slice, uint32_t end_slice, mu_err *err)
 {
-    collect_entries(p, runs, n_runs);
+    MU_TRY(collect_entries(p, first_slice, end_slice, err));
     collect_groups(p);
     MU_TRY(order_groups(p, err));
     for (size_t i = 0; i < p->n_groups; i++) {
@@ -571,21 +597,20 @@ static mu_code build_runs(partition_build *p, const mu_run *runs, size_t n_runs,
     return close_writer(p, err);
 }
 
-static mu_code build_partition(void *context, unsigned thread, size_t item, mu_err *err)
+/* One part per entity that the slices hold records of. */
+static mu_code build_part(void *context, unsigned thread, size_t item, mu_err *err)
 {
     build *b = context;
-    partition_build *p = &b->builders[thread];
-    mu_run *runs;
-    size_t n_runs;
-    MU_TRY(mu_spread_take(b->run->spread, (uint32_t)item, &runs, &n_runs, err));
-    mu_code code = build_runs(p, runs, n_runs, err);
+    part_build *p = &b->builders[thread];
+    uint32_t first = (uint32_t)item * b->run->slices_per_part;
+    mu_code code = build_slices(p, first, first + b->run->slices_per_part, err);
     if (p->writer != NULL) {
         mu_part_writer_abandon(p->writer);
         p->writer = NULL;
     }
-    for (size_t r = 0; r < n_runs; r++)
-        free(runs[r].bytes);
-    free(runs);
+    for (size_t r = 0; r < p->n_runs; r++)
+        free(p->runs[r].bytes);
+    p->n_runs = 0;
     return code;
 }
 
@@ -624,7 +649,7 @@ static void prepare(build *b)
     prepare_entity(b, 0, MU_STR("profile"), schema->row);
     for (uint32_t i = 0; i < schema->n_lookup_classes; i++)
         prepare_entity(b, 1 + i, schema->lookup_classes[i].name, schema->lookup_classes[i].type);
-    b->builders = MU_NEW_ARRAY(&b->arena, partition_build, b->run->n_workers);
+    b->builders = MU_NEW_ARRAY(&b->arena, part_build, b->run->n_workers);
     for (unsigned w = 0; w < b->run->n_workers; w++) {
         b->builders[w].shared = b;
         mu_arena_init(&b->builders[w].arena, SIZE_MAX);
@@ -634,8 +659,9 @@ static void prepare(build *b)
 static void release(build *b)
 {
     for (unsigned w = 0; w < b->run->n_workers; w++) {
-        partition_build *p = &b->builders[w];
+        part_build *p = &b->builders[w];
         mu_arena_free(&p->arena);
+        free(p->runs);
         free(p->entries);
         free(p->groups);
         free(p->events);
@@ -655,8 +681,7 @@ mu_code mu_build(mu_load_run *run, mu_change *change, const mu_schema *schema,
     mu_arena_init(&b.arena, SIZE_MAX);
     mu_strmap_init(&b.reason_numbers);
     prepare(&b);
-    mu_code code = mu_parallel_for(run->n_workers, mu_spread_partitions(run->spread),
-                                   build_partition, &b, err);
+    mu_code code = mu_parallel_for(run->n_workers, run->n_parts, build_part, &b, err);
     if (code == MU_OK)
         report_rejects(&b);
     for (unsigned w = 0; w < run->n_workers; w++)

@@ -5,11 +5,19 @@
 uint32_t mu_names_number(mu_names *names, mu_arena *arena, mu_str name,
                          const mu_namespaces *spelling)
 {
+    if (names->n > 0 && mu_str_equal(names->last_name, name))
+        return names->last;
     uint64_t *known = mu_strmap_get(&names->numbers, name);
-    if (known != NULL)
-        return (uint32_t)*known;
+    if (known != NULL) {
+        names->last = (uint32_t)*known;
+        names->last_name = names->met[names->last];
+        return names->last;
+    }
     names->names = mu_room(names->names, names->n, &names->capacity, sizeof *names->names);
+    names->met = mu_room(names->met, names->n, &names->met_capacity, sizeof *names->met);
     mu_str copy = mu_arena_copy(arena, name);
+    names->met[names->n] = names->last_name = copy;
+    names->last = names->n;
     *mu_strmap_put(&names->numbers, copy, NULL) = names->n;
     names->names[names->n] = spelling == NULL ? copy : mu_namespaces_spelling(spelling, copy);
     return names->n++;

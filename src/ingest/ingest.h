@@ -1,7 +1,7 @@
 /* ingest.h -- records in: files of XDM messages, entities and CSV rows become parts of a store.
  *
  * A load parses every input once (in parallel), spreads the records by hash of their identity, and
- * then builds parts partition by partition: memory stays bounded whatever the size. It commits
+ * then builds parts slice by slice: memory stays bounded whatever the size. It commits
  * once; a load that was killed leaves nothing. Rules: design.md 7, profile.md (a) and P-decisions
  * named in the code.
  */

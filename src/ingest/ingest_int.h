@@ -299,12 +299,11 @@ static inline const uint8_t *mu_record_body(const mu_record *record)
 
 typedef struct mu_spread mu_spread;
 
-/* Partitions that keep up to `memory_max_bytes` in memory; beyond that they go to an unnamed file
- * in `folder`. */
-MU_CHECKED mu_code mu_spread_new(const char *folder, uint32_t n_partitions, unsigned n_writers,
+/* Slices by hash of identity, ascending with the hash, that keep up to `memory_max_bytes` in
+ * memory; beyond that they go to an unnamed file in `folder` (borrowed). */
+MU_CHECKED mu_code mu_spread_new(const char *folder, uint32_t n_slices, unsigned n_writers,
                                  size_t memory_max_bytes, mu_spread **out, mu_err *err);
 void mu_spread_free(mu_spread *spread);
-uint32_t mu_spread_partitions(const mu_spread *spread);
 
 /* Adds a record; size_bytes and identity_bytes of the head are filled in. One writer number per
  * thread. */
@@ -314,14 +313,14 @@ MU_CHECKED mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *
 /* Ends the writing. */
 MU_CHECKED mu_code mu_spread_finish(mu_spread *spread, mu_err *err);
 
-/* The records of a partition: runs of whole records, aligned to 8 bytes. Taken once; the caller
- * frees each run's bytes and the array. */
+/* Adds the runs of a slice to *runs (mu_room's kind of array): whole records, aligned to 8 bytes.
+ * Taken once; the caller frees each run's bytes, also those taken before a failure. */
 typedef struct mu_run {
     char *bytes;
     size_t len;
 } mu_run;
-MU_CHECKED mu_code mu_spread_take(mu_spread *spread, uint32_t partition, mu_run **runs,
-                                  size_t *n_runs, mu_err *err);
+MU_CHECKED mu_code mu_spread_take(mu_spread *spread, uint32_t slice, mu_run **runs, size_t *n_runs,
+                                  size_t *capacity, mu_err *err);
 
 /* -------- the load -------- */
 
@@ -365,8 +364,11 @@ typedef struct mu_outcome {
 typedef struct mu_names {
     mu_strmap numbers; /* name as met -> number */
     mu_str *names;     /* spelled */
+    mu_str *met;       /* as met */
     uint32_t n;
-    size_t capacity;
+    size_t capacity, met_capacity;
+    uint32_t last; /* looked up last, with its name as met */
+    mu_str last_name;
 } mu_names;
 
 /* What rows.c knows of one file's columns. */
@@ -404,6 +406,7 @@ struct mu_load_run {
     mu_arena arena;
     mu_input input;
     mu_spread *spread;
+    uint32_t n_parts, slices_per_part;
     unsigned n_workers;
     mu_worker *workers;
     pthread_mutex_t lock; /* guards what follows */
@@ -506,7 +509,7 @@ void mu_load_run_report(mu_load_run *run, uint32_t file, uint64_t line, mu_str r
 /* Sizes that follow from the options and that tests set to reach every path; 0 chooses. */
 typedef struct mu_load_tuning {
     size_t chunk_bytes;
-    uint32_t n_partitions;
+    uint32_t n_parts, slices_per_part;
     size_t spread_bytes; /* records in memory */
 } mu_load_tuning;
 
@@ -514,7 +517,7 @@ MU_CHECKED mu_code mu_load_tuned(mu_store *store, const mu_load_options *options
                                  const mu_load_tuning *tuning, uint32_t n_files,
                                  const char *const *files, mu_load_summary *out, mu_err *err);
 
-/* build.c: the rows of all partitions become parts of `change`. `slots[w]` maps the nodes of worker
+/* build.c: the records of all slices become parts of `change`. `slots[w]` maps the nodes of worker
  * w's shape to slots of the settled types. Rejected records are reported and counted. */
 MU_CHECKED mu_code mu_build(mu_load_run *run, mu_change *change, const mu_schema *schema,
                             const uint32_t *const *slots, mu_err *err);

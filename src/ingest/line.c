@@ -27,6 +27,7 @@ static void free_names(mu_names *names)
 {
     mu_strmap_free(&names->numbers);
     free(names->names);
+    free(names->met);
 }
 
 void mu_worker_free(mu_worker *worker)
@@ -175,7 +176,8 @@ static mu_code read_line(mu_worker *worker, mu_str line, mu_json *out, mu_err *e
     const char *nul = memchr(line.ptr, 0, line.len);
     if (nul != NULL)
         return mu_fail(err, MU_E_INPUT, "NUL byte at column %zu", (size_t)(nul - line.ptr) + 1);
-    mu_err inner = {0};
+    mu_err inner;
+    inner.line = inner.column = 0;
     mu_code code = mu_json_read(worker->reader, &worker->line_arena, line, out, &inner);
     if (code == MU_E_NOMEM)
         return mu_fail(err, code, "%s", inner.text);
@@ -227,7 +229,7 @@ mu_code mu_worker_lines(mu_worker *worker, mu_err *err)
         at = stop + 1;
         if (is_blank(line))
             continue;
-        mu_err problem = {0};
+        mu_err problem;
         mu_code code = mu_worker_line(worker, line, &problem);
         worker->outcome->n_read++;
         if (mu_is_reject(code))

@@ -10,7 +10,11 @@
 #define CHUNK_MIN      ((size_t)256 << 10)
 #define CHUNK_MAX      ((size_t)4 << 20)
 #define WORKERS_MAX    64u
-#define PARTITIONS_MAX 1024u
+#define PARTS_MAX      1024u
+#define SLICES_MAX     1024u
+
+/* Input bytes whose records stay in a processor's cache while they are sorted and built. */
+#define SLICE_BYTES ((uint64_t)512 << 10)
 
 /* Inputs up to this size are not worth several parts. */
 #define SMALL_INPUT_BYTES ((uint64_t)16 << 20)
@@ -236,16 +240,22 @@ static mu_code settle_and_build(mu_load_run *run, mu_change *change, bool *chang
 
 /* -------- the run -------- */
 
-static uint32_t choose_partitions(const mu_load_run *run, size_t memory_max)
+/* How many parts, so that building one by each worker fits half the memory, and how many slices of
+ * records each has. */
+static void choose_parts(mu_load_run *run, const mu_load_tuning *tuning, size_t memory_max)
 {
     uint64_t bytes = run->input.all_bytes;
     for (uint32_t f = 0; f < run->input.n_files; f++)
         if (run->input.files[f].size_bytes == 0)
             bytes += strcmp(run->input.files[f].path, "-") == 0 ? PIPE_BYTES : 0;
-    if (bytes <= SMALL_INPUT_BYTES)
-        return 1;
     uint64_t n = bytes * 2 * run->n_workers / memory_max + run->n_workers;
-    return n > PARTITIONS_MAX ? PARTITIONS_MAX : (uint32_t)n;
+    run->n_parts = bytes <= SMALL_INPUT_BYTES ? 1 : n > PARTS_MAX ? PARTS_MAX : (uint32_t)n;
+    if (tuning->n_parts > 0)
+        run->n_parts = tuning->n_parts;
+    uint64_t slices = bytes / SLICE_BYTES < SLICES_MAX ? bytes / SLICE_BYTES : SLICES_MAX;
+    run->slices_per_part = (uint32_t)(slices / run->n_parts) + 1;
+    if (tuning->slices_per_part > 0)
+        run->slices_per_part = tuning->slices_per_part;
 }
 
 static mu_code open_run(mu_load_run *run, const mu_load_tuning *tuning, uint32_t n_files,
@@ -262,11 +272,10 @@ static mu_code open_run(mu_load_run *run, const mu_load_tuning *tuning, uint32_t
         chunk = tuning->chunk_bytes;
     MU_TRY(mu_load_run_prepare(run, mu_snapshot_schema(run->snapshot), err));
     MU_TRY(mu_input_open(&run->input, n_files, files, options->format, chunk, err));
-    uint32_t n_partitions =
-        tuning->n_partitions > 0 ? tuning->n_partitions : choose_partitions(run, memory);
+    choose_parts(run, tuning, memory);
     size_t spread = tuning->spread_bytes > 0 ? tuning->spread_bytes : memory / 2;
-    MU_TRY(mu_spread_new(mu_store_folder(run->store), n_partitions, run->n_workers, spread,
-                         &run->spread, err));
+    MU_TRY(mu_spread_new(mu_store_folder(run->store), run->n_parts * run->slices_per_part,
+                         run->n_workers, spread, &run->spread, err));
     run->workers = MU_NEW_ARRAY(&run->arena, mu_worker, run->n_workers);
     for (unsigned w = 0; w < run->n_workers; w++)
         MU_TRY(mu_worker_init(&run->workers[w], run, w, err));

@@ -577,7 +577,7 @@ static uint64_t count_lines(mu_str row)
 static mu_code chunk_row(mu_worker *worker, const mu_row_plan *plan, mu_str row, mu_csv_end end,
                          mu_err *err)
 {
-    mu_err problem = {0};
+    mu_err problem;
     mu_code code = end == MU_CSV_RECORD
                        ? mu_worker_row(worker, plan, row, &problem)
                        : mu_fail(&problem, MU_E_SYNTAX, "a quoted cell is not closed properly");

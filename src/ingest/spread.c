@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BLOCK_MIN ((size_t)16 << 10)
-#define BLOCK_MAX ((size_t)256 << 10)
+#define BLOCK_MIN ((size_t)4 << 10)
+#define BLOCK_MAX ((size_t)64 << 10)
 
 /* A run of whole records, in memory or in the spill file. */
 typedef struct block {
@@ -16,19 +16,19 @@ typedef struct block {
     uint64_t offset;
 } block;
 
-typedef struct partition {
+typedef struct slice {
     block *blocks;
     size_t n, capacity;
-} partition;
+} slice;
 
 struct mu_spread {
     const char *folder; /* borrowed */
-    uint32_t n_partitions;
+    uint32_t n_slices;
     unsigned n_writers;
     size_t block_bytes, memory_max_bytes;
-    block *open;          /* [writer * n_partitions + partition]: being filled */
+    block *open;          /* [writer * n_slices + slice]: being filled */
     pthread_mutex_t lock; /* guards what follows */
-    partition *partitions;
+    slice *slices;
     size_t memory_bytes;
     int fd; /* -1 until something is spilled */
     uint64_t spilled_bytes;
@@ -41,23 +41,23 @@ static size_t choose_block(size_t memory_max_bytes, size_t n_open)
     return size & ~(size_t)7;
 }
 
-mu_code mu_spread_new(const char *folder, uint32_t n_partitions, unsigned n_writers,
+mu_code mu_spread_new(const char *folder, uint32_t n_slices, unsigned n_writers,
                       size_t memory_max_bytes, mu_spread **out, mu_err *err)
 {
-    size_t n_open = (size_t)n_partitions * n_writers;
+    size_t n_open = (size_t)n_slices * n_writers;
     mu_spread *spread = calloc(1, sizeof *spread);
     if (spread == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory");
     *spread = (mu_spread){.folder = folder,
-                          .n_partitions = n_partitions,
+                          .n_slices = n_slices,
                           .n_writers = n_writers,
                           .block_bytes = choose_block(memory_max_bytes, n_open),
                           .memory_max_bytes = memory_max_bytes,
                           .fd = -1};
     pthread_mutex_init(&spread->lock, NULL);
     spread->open = calloc(n_open, sizeof *spread->open);
-    spread->partitions = calloc(n_partitions, sizeof *spread->partitions);
-    if (spread->open == NULL || spread->partitions == NULL) {
+    spread->slices = calloc(n_slices, sizeof *spread->slices);
+    if (spread->open == NULL || spread->slices == NULL) {
         mu_spread_free(spread);
         return mu_fail(err, MU_E_NOMEM, "out of memory");
     }
@@ -69,25 +69,20 @@ void mu_spread_free(mu_spread *spread)
 {
     if (spread == NULL)
         return;
-    for (size_t i = 0; spread->open != NULL && i < (size_t)spread->n_partitions * spread->n_writers;
+    for (size_t i = 0; spread->open != NULL && i < (size_t)spread->n_slices * spread->n_writers;
          i++)
         free(spread->open[i].bytes);
-    for (uint32_t p = 0; spread->partitions != NULL && p < spread->n_partitions; p++) {
-        for (size_t b = 0; b < spread->partitions[p].n; b++)
-            free(spread->partitions[p].blocks[b].bytes);
-        free(spread->partitions[p].blocks);
+    for (uint32_t s = 0; spread->slices != NULL && s < spread->n_slices; s++) {
+        for (size_t b = 0; b < spread->slices[s].n; b++)
+            free(spread->slices[s].blocks[b].bytes);
+        free(spread->slices[s].blocks);
     }
     if (spread->fd >= 0)
         close(spread->fd);
     pthread_mutex_destroy(&spread->lock);
-    free(spread->partitions);
+    free(spread->slices);
     free(spread->open);
     free(spread);
-}
-
-uint32_t mu_spread_partitions(const mu_spread *spread)
-{
-    return spread->n_partitions;
 }
 
 /* -------- the spill file -------- */
@@ -143,9 +138,9 @@ static mu_code read_at(int fd, char *bytes, size_t len, uint64_t offset, mu_err 
 /* -------- handing blocks over -------- */
 
 /* Under the lock. Whether the block stays in memory; its place in the file otherwise. */
-static mu_code place_block(mu_spread *spread, uint32_t p, block *filled, mu_err *err)
+static mu_code place_block(mu_spread *spread, uint32_t s, block *filled, mu_err *err)
 {
-    partition *to = &spread->partitions[p];
+    slice *to = &spread->slices[s];
     to->blocks = mu_room(to->blocks, to->n, &to->capacity, sizeof *to->blocks);
     block entry = *filled;
     if (spread->memory_bytes + filled->len > spread->memory_max_bytes) {
@@ -158,19 +153,19 @@ static mu_code place_block(mu_spread *spread, uint32_t p, block *filled, mu_err 
         spread->spilled_bytes += filled->len;
     } else {
         spread->memory_bytes += filled->len;
-        filled->bytes = NULL; /* the partition's now */
+        filled->bytes = NULL; /* the slice's now */
     }
     to->blocks[to->n++] = entry;
     return MU_OK;
 }
 
 /* Empties an open block; it keeps its memory when it was spilled. */
-static mu_code hand_over(mu_spread *spread, uint32_t p, block *filled, mu_err *err)
+static mu_code hand_over(mu_spread *spread, uint32_t s, block *filled, mu_err *err)
 {
     if (filled->len == 0)
         return MU_OK;
     pthread_mutex_lock(&spread->lock);
-    mu_code code = place_block(spread, p, filled, err);
+    mu_code code = place_block(spread, s, filled, err);
     pthread_mutex_unlock(&spread->lock);
     if (code == MU_OK && filled->bytes != NULL)
         code = write_at(spread->fd, filled->bytes, filled->len, filled->offset, err);
@@ -187,14 +182,14 @@ static void copy_record(char *to, const mu_record *head, mu_str identity, mu_str
     memset(to + used, 0, head->size_bytes - used);
 }
 
-static mu_code add_large(mu_spread *spread, uint32_t p, const mu_record *head, mu_str identity,
+static mu_code add_large(mu_spread *spread, uint32_t s, const mu_record *head, mu_str identity,
                          mu_str body, mu_err *err)
 {
     block own = {.bytes = malloc(head->size_bytes), .len = head->size_bytes};
     if (own.bytes == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory");
     copy_record(own.bytes, head, identity, body);
-    mu_code code = hand_over(spread, p, &own, err);
+    mu_code code = hand_over(spread, s, &own, err);
     free(own.bytes);
     return code;
 }
@@ -203,15 +198,15 @@ mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head, mu_st
                       mu_str body, mu_err *err)
 {
     size_t size = (sizeof *head + identity.len + body.len + 7) & ~(size_t)7;
-    uint32_t p = (uint32_t)(((head->identity_hash >> 32) * spread->n_partitions) >> 32);
-    block *open_block = &spread->open[(size_t)writer * spread->n_partitions + p];
+    uint32_t s = (uint32_t)(((head->identity_hash >> 32) * spread->n_slices) >> 32);
+    block *open_block = &spread->open[(size_t)writer * spread->n_slices + s];
     MU_ASSERT(writer < spread->n_writers && size <= UINT32_MAX);
     head->size_bytes = (uint32_t)size;
     head->identity_bytes = (uint32_t)identity.len;
     if (size > spread->block_bytes / 2)
-        return add_large(spread, p, head, identity, body, err);
+        return add_large(spread, s, head, identity, body, err);
     if (open_block->len + size > spread->block_bytes)
-        MU_TRY(hand_over(spread, p, open_block, err));
+        MU_TRY(hand_over(spread, s, open_block, err));
     if (open_block->bytes == NULL)
         open_block->bytes = malloc(spread->block_bytes);
     if (open_block->bytes == NULL)
@@ -223,14 +218,14 @@ mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head, mu_st
 
 mu_code mu_spread_finish(mu_spread *spread, mu_err *err)
 {
-    for (size_t i = 0; i < (size_t)spread->n_partitions * spread->n_writers; i++) {
+    for (size_t i = 0; i < (size_t)spread->n_slices * spread->n_writers; i++) {
         block *last = &spread->open[i];
         if (last->bytes != NULL && last->len > 0) {
             char *tight = realloc(last->bytes, last->len);
             if (tight != NULL)
                 last->bytes = tight;
         }
-        MU_TRY(hand_over(spread, (uint32_t)(i % spread->n_partitions), last, err));
+        MU_TRY(hand_over(spread, (uint32_t)(i % spread->n_slices), last, err));
         free(last->bytes);
         last->bytes = NULL;
     }
@@ -251,22 +246,13 @@ static mu_code take_block(mu_spread *spread, block *from, mu_run *out, mu_err *e
     return read_at(spread->fd, out->bytes, from->len, from->offset, err);
 }
 
-mu_code mu_spread_take(mu_spread *spread, uint32_t p, mu_run **runs, size_t *n_runs, mu_err *err)
+mu_code mu_spread_take(mu_spread *spread, uint32_t s, mu_run **runs, size_t *n_runs,
+                       size_t *capacity, mu_err *err)
 {
-    partition *from = &spread->partitions[p];
-    mu_run *taken = calloc(from->n + 1, sizeof *taken);
-    if (taken == NULL)
-        return mu_fail(err, MU_E_NOMEM, "out of memory");
-    mu_code code = MU_OK;
-    for (size_t b = 0; code == MU_OK && b < from->n; b++)
-        code = take_block(spread, &from->blocks[b], &taken[b], err);
-    if (code != MU_OK) {
-        for (size_t b = 0; b < from->n; b++)
-            free(taken[b].bytes);
-        free(taken);
-        return code;
+    slice *from = &spread->slices[s];
+    for (size_t b = 0; b < from->n; b++) {
+        *runs = mu_room(*runs, *n_runs, capacity, sizeof **runs);
+        MU_TRY(take_block(spread, &from->blocks[b], &(*runs)[(*n_runs)++], err));
     }
-    *runs = taken;
-    *n_runs = from->n;
     return MU_OK;
 }
