@@ -3,6 +3,7 @@
  * read every changed line against the spec before keeping it. */
 #include "base/number.h"
 #include "eval/reference_int.h"
+#include "tests/support/random_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -366,6 +367,41 @@ static void check_record(golden *g, example *rule, mu_str record, mu_str context
     rule->n_false += !expected;
 }
 
+/* The bound tree, or NULL: the rule needs other types than the schema's. */
+static const mu_pql *bind(golden *g, const mu_schema *schema, mu_str expression)
+{
+    mu_pql_diagnostics diagnostics;
+    const mu_pql *bound;
+    mu_pql_bind_options options = {.schema = schema, .must_be_condition = true};
+    mu_pql_diagnostics_init(&diagnostics, &g->arena);
+    if (mu_pql_bind(&g->arena, parse(g, expression), &options, &bound, &diagnostics) != MU_OK)
+        return NULL;
+    return bound;
+}
+
+/* The same rule bound to the examples' schema, on the same record read by its types. A record or
+ * rule of another shape than the schema's is left out; false then. */
+static bool check_bound_record(golden *g, const example *rule, const mu_schema *schema,
+                               mu_str record, bool expected)
+{
+    uint32_t trips;
+    mu_json json;
+    mu_value profile;
+    mu_err err;
+    mu_reference_context context = {.n_parameters = 1, .parameters = &profile};
+    const mu_pql *query = bind(g, schema, rule->expression);
+    context.now_ms = read_time(g, MU_STR("2024-05-10T14:35:20Z"));
+    if (mu_json_read(g->reader, &g->arena, record, &json, &err) != MU_OK)
+        fail_msg("%s:%u: %s", g->path, g->line, err.text);
+    if (query == NULL ||
+        mu_value_from_typed_json(&g->arena, schema->row, &json, &profile, &err) != MU_OK)
+        return false;
+    if (mu_reference_is_member(&g->arena, &context, query, &trips) != expected || trips != 0)
+        wrong(g, rule->expression, expected ? MU_STR("bound: true") : MU_STR("bound: false"),
+              MU_STR("the other"));
+    return true;
+}
+
 static uint32_t count_uncovered(const example *examples, uint32_t n)
 {
     uint32_t n_uncovered = 0;
@@ -387,9 +423,10 @@ static void example_rules_hold_for_their_records(void **state)
     golden g;
     mu_str line, context_data = {0};
     example *rule = NULL;
-    uint32_t n_examples;
+    uint32_t n_examples, n_bound = 0;
     golden_open(&g, FOLDER "rules.txt");
     example *examples = read_examples(&g.memory, &n_examples);
+    const mu_schema *schema = mu_examples_schema(&g.memory);
     assert_true(n_examples > 150);
     while (next_line(&g, &line)) {
         if (is_blank_or_comment(line))
@@ -401,6 +438,8 @@ static void example_rules_hold_for_their_records(void **state)
         case '-':
             assert_non_null(rule);
             check_record(&g, rule, rest, context_data, line.ptr[0] == '+');
+            n_bound += context_data.len == 0 &&
+                       check_bound_record(&g, rule, schema, rest, line.ptr[0] == '+');
             break;
         case '@':
             context_data = rest;
@@ -416,6 +455,7 @@ static void example_rules_hold_for_their_records(void **state)
         }
     }
     assert_int_equal(count_uncovered(examples, n_examples), 0);
+    assert_true(n_bound > g.n_cases * 9 / 10);
     mu_buf_clear(&g.updated);
     golden_close(&g);
 }

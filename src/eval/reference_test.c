@@ -2,6 +2,7 @@
  * memberships, scopes given by a caller, the trace, and chains against plain enumeration. */
 #include "eval/reference_int.h"
 #include "tests/support/dice.h"
+#include "tests/support/random_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -219,6 +220,63 @@ static void hops_follow_the_class_of_the_field(void **state)
     mu_arena_free(&f.arena);
 }
 
+/* A rule bound to the examples' schema on a typed record. */
+static bool holds_bound(fixture *f, const char *record, const char *rule)
+{
+    mu_json json;
+    mu_err err;
+    mu_pql_diagnostics diagnostics;
+    const mu_pql *bound;
+    uint32_t trips;
+    const mu_schema *schema = mu_examples_schema(&f->arena);
+    mu_pql_bind_options options = {.schema = schema, .must_be_condition = true};
+    mu_json_reader *reader = mu_json_reader_new();
+    mu_pql_diagnostics_init(&diagnostics, &f->arena);
+    assert_int_equal(mu_pql_bind(&f->arena, parse(f, rule), &options, &bound, &diagnostics), MU_OK);
+    assert_int_equal(mu_json_read(reader, &f->arena, mu_str_from(record), &json, &err), MU_OK);
+    assert_int_equal(mu_value_from_typed_json(&f->arena, schema->row, &json, &f->profile, &err),
+                     MU_OK);
+    mu_json_reader_free(reader);
+    return mu_reference_is_member(&f->arena, &f->context, bound, &trips);
+}
+
+static mu_value find_by_schema(void *context, mu_arena *arena, mu_str class_name, mu_str key)
+{
+    if (mu_str_equal(class_name, MU_STR("product")) && mu_str_equal(key, MU_STR("P-1")))
+        return from_json(arena, "{\"id\":\"P-1\",\"category\":\"Shoes\"}");
+    return find_store(context, arena, class_name, key);
+}
+
+static void relationships_of_a_schema_are_followed(void **state)
+{
+    (void)state;
+    fixture f;
+    setup(&f, "{}");
+    f.context.resolve = find_by_schema;
+    const char *city = "_acme.favoriteStore.city = \"Paris\"";
+    assert_true(holds_bound(&f, "{\"_acme\":{\"favoriteStore\":\"S-1\"}}", city));
+    assert_false(holds_bound(&f, "{\"_acme\":{\"favoriteStore\":\"S-2\"}}", city));
+    assert_false(holds_bound(&f, "{\"_acme\":{\"favoriteStore\":\"S-9\"}}", city));
+    assert_false(holds_bound(&f, "{}", city));
+    assert_true(holds_bound(&f, "{\"_acme\":{\"favoriteStore\":\"S-1\"}}",
+                            "_acme.favoriteStore = \"S-1\""));
+    const char *shoes = "xEvent[productListItems.exists(_acme.productId.category.equals("
+                        "\"shoes\", false))].count() > 0";
+    assert_true(holds_bound(&f,
+                            "{\"xEvent\":[{\"timestamp\":\"2024-05-10T00:00:00Z\","
+                            "\"productListItems\":[{\"_acme\":{\"productId\":\"P-1\"}}]}]}",
+                            shoes));
+    assert_false(holds_bound(&f,
+                             "{\"xEvent\":[{\"timestamp\":\"2024-05-10T00:00:00Z\","
+                             "\"productListItems\":[{\"_acme\":{\"productId\":\"P-2\"}}]}]}",
+                             shoes));
+    assert_true(holds_bound(&f,
+                            "{\"xEvent\":[{\"timestamp\":\"2024-05-10T00:00:00Z\","
+                            "\"productListItems\":[{\"_acme\":{\"productId\":\"P-1\"}}]}]}",
+                            "xEvent.productListItems._acme.productId.category = \"Shoes\""));
+    mu_arena_free(&f.arena);
+}
+
 /* -------- audiences -------- */
 
 static bool is_fixed_member(void *context, mu_str id)
@@ -433,6 +491,7 @@ int main(void)
         cmocka_unit_test(guards_have_names),
         cmocka_unit_test(resolve_finds_records_by_key),
         cmocka_unit_test(hops_follow_the_class_of_the_field),
+        cmocka_unit_test(relationships_of_a_schema_are_followed),
         cmocka_unit_test(audiences_are_asked_of_the_caller),
         cmocka_unit_test(stored_memberships_need_status_and_time),
         cmocka_unit_test(nodes_evaluate_in_given_scopes),
