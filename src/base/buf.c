@@ -27,7 +27,7 @@ char *mu_buf_reserve(mu_buf *buf, size_t len)
         buf->failed = true;
         return NULL;
     }
-    if (buf->len + len > buf->capacity) {
+    if (buf->ptr == NULL || buf->len + len > buf->capacity) {
         size_t capacity = buf->capacity < 256 ? 256 : buf->capacity;
         while (capacity < buf->len + len)
             capacity += capacity / 2 + 1;
