@@ -23,9 +23,9 @@ using simdjson::error_code;
 struct mu_json_reader {
     ondemand::parser parser;
     /* Items and names of the containers that are still open; copied to the arena on close. */
-    mu_json *items;
-    mu_str *names;
-    size_t n_items, items_capacity;
+    mu_json *items = nullptr;
+    mu_str *names = nullptr;
+    size_t n_items = 0, items_capacity = 0;
 };
 
 namespace
@@ -435,7 +435,7 @@ mu_code read_document(reading *in, ondemand::document &document, mu_json *out)
 
 mu_json_reader *mu_json_reader_new(void)
 {
-    return new (std::nothrow) mu_json_reader{};
+    return new (std::nothrow) mu_json_reader;
 }
 
 void mu_json_reader_free(mu_json_reader *reader)

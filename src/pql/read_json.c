@@ -5,7 +5,7 @@
 
 typedef struct reader {
     mu_syntax syntax;
-    unsigned depth;
+    unsigned depth, n_warnings;
 } reader;
 
 /* A place in the JSON text; `json` is NULL when the member is absent. */
@@ -92,13 +92,20 @@ static mu_str pointer_token(mu_arena *arena, mu_str name)
     return (mu_str){token, len};
 }
 
+#define WARNINGS_MAX 100 /* then one more says that there are others */
+
 static void warn_unknown(reader *r, spot at, const char *const *members)
 {
     mu_arena *arena = r->syntax.arena;
-    for (uint32_t i = 0; i < at.json->n; i++) {
+    for (uint32_t i = 0; i < at.json->n && r->n_warnings <= WARNINGS_MAX; i++) {
         mu_str name = at.json->names[i];
         if (is_named(members, name))
             continue;
+        if (r->n_warnings++ == WARNINGS_MAX) {
+            mu_pql_report(r->syntax.diagnostics, "W07", 0, 0, at.pointer,
+                          MU_STR("more members are not known; ignored"));
+            break;
+        }
         mu_str token = pointer_token(arena, name);
         mu_str pointer = mu_arena_format(arena, MU_STR_FMT "/" MU_STR_FMT, MU_STR_ARG(at.pointer),
                                          MU_STR_ARG(token));

@@ -643,6 +643,20 @@ static void unknown_members_are_warned_about(void **state)
                    MU_STR("/object/id W07 the member \"id\" is not known; ignored"));
 }
 
+static void warnings_do_not_grow_without_bound(void **state)
+{
+    fixture *f = *state;
+    mu_buf tree;
+    mu_buf_init(&tree, (size_t)1 << 20);
+    MU_BUF_ADD(&tree, "{\"nodeType\":\"literal\"");
+    for (int i = 0; i < 5000; i++)
+        mu_buf_add_format(&tree, ",\"m%d\":0", i);
+    MU_BUF_ADD(&tree, ",\"value\":1}");
+    must_parse(f, mu_buf_str(&tree));
+    assert_int_equal(f->diagnostics.n, 101);
+    mu_buf_free(&tree);
+}
+
 static void malformed_trees_name_the_place(void **state)
 {
     static const char *const rows[][2] = {
@@ -874,6 +888,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(long_texts_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(other_tools_trees_are_read, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_members_are_warned_about, setup, teardown),
+        cmocka_unit_test_setup_teardown(warnings_do_not_grow_without_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed_trees_name_the_place, setup, teardown),
         cmocka_unit_test_setup_teardown(node_ids_are_dense, setup, teardown),
         cmocka_unit_test_setup_teardown(random_bytes_get_an_answer, setup, teardown),
