@@ -128,7 +128,7 @@ static void rejected_lines_are_those_of_the_table(void **state)
     mu_buf_init(&found, 1 << 24);
     assert_int_equal(mu_file_read(&arena, GOLDEN, 1 << 24, &golden, &err), MU_OK);
     run_all(golden, &found);
-    if (getenv("MUSTER_UPDATE_GOLDEN") != NULL) {
+    if (getenv("MUSTER_GOLDEN_UPDATE") != NULL) {
         FILE *file = fopen(GOLDEN, "wb");
         assert_non_null(file);
         assert_int_equal(fwrite(found.ptr, 1, found.len, file), found.len);

@@ -3,13 +3,13 @@
 #include "app/app_int.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 const mu_command *const mu_commands[] = {
-    &mu_command_sample,
-    &mu_command_help,
-    NULL,
+    &mu_command_load,   &mu_command_eval,  &mu_command_pql,  &mu_command_sample,
+    &mu_command_verify, &mu_command_bench, &mu_command_help, NULL,
 };
 
 const mu_command *mu_command_find(const char *name)
@@ -87,6 +87,7 @@ int mu_app_main(int argc, const char *const *argv)
 void mu_say(const char *format, ...)
 {
     va_list args;
+    fflush(stdout); /* so that a terminal shows both in the order they came */
     va_start(args, format);
     fputs("muster: ", stderr);
     vfprintf(stderr, format, args);
@@ -141,4 +142,9 @@ bool mu_output_finish(void)
         return true;
     mu_say("the results could not be written to standard output: %s", strerror(errno));
     return false;
+}
+
+double mu_rounded(double value, double parts)
+{
+    return round(value * parts) / parts;
 }

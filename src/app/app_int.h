@@ -153,6 +153,9 @@ mu_exit mu_report(const mu_err *err);
 void mu_output(mu_buf *buf);
 bool mu_output_finish(void);
 
+/* To the nearest 1/`parts`, for numbers that people read: mu_rounded(1.23456, 1000) = 1.235. */
+double mu_rounded(double value, double parts);
+
 /* -------- progress: a bar on a terminal, nothing in a pipe -------- */
 
 typedef struct mu_progress {
@@ -166,8 +169,29 @@ typedef struct mu_progress {
 void mu_progress_begin(mu_progress *progress, const char *what, const char *unit);
 /* Any thread. `context` is the mu_progress; it fits the callbacks of jobs, loads and verify. */
 void mu_progress_update(void *context, uint64_t done, uint64_t all);
+/* One line on standard error that leaves the bar whole. Any thread. */
+void mu_progress_message(mu_progress *progress, const char *format, ...) MU_PRINTF(2, 3);
 /* Removes the bar. */
 void mu_progress_end(mu_progress *progress);
+
+/* -------- data folders, for commands that read -------- */
+
+struct mu_store;
+struct mu_snapshot;
+
+typedef struct mu_data {
+    struct mu_store *store;
+    struct mu_snapshot *snapshot;
+} mu_data;
+
+/* Opens --data and its sandbox for reading. Anything but MU_EXIT_DONE has been said. */
+mu_exit mu_data_open(const mu_invocation *invocation, mu_data *out);
+void mu_data_close(mu_data *data);
+
+/* A new folder under TMPDIR (else /tmp) that nobody else can read, and its removal with everything
+ * in it. The path is in the arena. */
+MU_CHECKED mu_code mu_temporary_folder_make(mu_arena *arena, const char **out, mu_err *err);
+void mu_temporary_folder_remove(const char *path);
 
 /* -------- input by lines, with a ceiling -------- */
 

@@ -30,7 +30,7 @@ static void print_summary(const mu_sample_summary *summary, const char *folder,
     mu_json_name(&writer, MU_STR("bytes"));
     mu_json_integer(&writer, (int64_t)summary->n_bytes);
     mu_json_name(&writer, MU_STR("seconds"));
-    mu_json_double(&writer, (double)(int64_t)(seconds * 1000) / 1000);
+    mu_json_double(&writer, mu_rounded(seconds, 1000));
     mu_json_end_object(&writer);
     mu_buf_add_char(&buf, '\n');
     mu_output(&buf);

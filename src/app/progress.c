@@ -1,6 +1,7 @@
 #include "app/app_int.h"
 #include "base/time.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,6 +65,19 @@ void mu_progress_update(void *context, uint64_t done, uint64_t all)
         draw(progress, done, all, (double)(now_ns - progress->start_ns) / 1e9);
     }
     pthread_mutex_unlock(&progress->lock);
+}
+
+void mu_progress_message(mu_progress *progress, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    pthread_mutex_lock(&progress->lock);
+    if (progress->is_on)
+        fputs("\r\033[K", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    pthread_mutex_unlock(&progress->lock);
+    va_end(args);
 }
 
 void mu_progress_end(mu_progress *progress)

@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 for variable in $(compgen -e MUSTER_); do
-    case $variable in MUSTER_QUICK) ;; *) unset "$variable" ;; esac
+    case $variable in MUSTER_QUICK | MUSTER_GOLDEN_UPDATE) ;; *) unset "$variable" ;; esac
 done
 checks=0
 failures=0

@@ -1,0 +1,438 @@
+/* command_bench.c -- how fast this machine is, case by case. bench/ compares with other programs.
+ */
+#include "app/rule_int.h"
+#include "app/sample_int.h"
+#include "base/time.h"
+#include "ingest/ingest.h"
+
+#include <stdlib.h>
+
+/* 2026-03-10T12:00:00Z: sample data end here, and rules call it now. */
+#define BENCH_NOW_MS ((int64_t)1773144000000)
+
+typedef struct bench_run {
+    mu_invocation *invocation;
+    const char *folder; /* temporary */
+    unsigned n_threads, n_runs;
+    uint64_t n_profiles, n_events;
+    bool has_sample[2]; /* ndjson, csv */
+    bool has_data;
+    mu_data data;
+    int64_t now_ms;
+} bench_run;
+
+/* One run of a case; adds what it did to *work. */
+typedef mu_exit bench_body(bench_run *run, uint32_t argument, uint64_t *work);
+
+/* -------- what the cases need -------- */
+
+static mu_exit need_sample(bench_run *run, bool is_csv)
+{
+    if (run->has_sample[is_csv])
+        return MU_EXIT_DONE;
+    mu_sample_options sample = {
+        .n_profiles = run->n_profiles,
+        .n_events = run->n_events,
+        .seed = 1,
+        .until_ms = BENCH_NOW_MS,
+        .is_csv = is_csv,
+        .org = "local@AdobeOrg",
+        .n_threads = run->n_threads,
+    };
+    mu_sample_summary summary;
+    mu_err err;
+    if (mu_sample_write(&sample, run->folder, &summary, &err) != MU_OK)
+        return mu_report(&err);
+    run->has_sample[is_csv] = true;
+    return MU_EXIT_DONE;
+}
+
+static void on_rejected(void *context, mu_str file, uint64_t line, mu_str reason)
+{
+    (void)context;
+    mu_say(MU_STR_FMT ":%llu: " MU_STR_FMT, MU_STR_ARG(file), (unsigned long long)line,
+           MU_STR_ARG(reason));
+}
+
+static mu_exit load_sample(bench_run *run, const char *data_folder, bool is_csv, uint64_t *records)
+{
+    mu_arena *arena = run->invocation->arena;
+    const char *extension = is_csv ? "csv" : "ndjson";
+    const char *files[] = {
+        mu_arena_format(arena, "%s/profiles.%s", run->folder, extension).ptr,
+        mu_arena_format(arena, "%s/events.%s", run->folder, extension).ptr,
+    };
+    mu_load_options options = {
+        .class_name = MU_STR("auto"),
+        .n_threads = run->n_threads,
+        .memory_max_bytes = mu_options_memory_max(&run->invocation->options),
+        .now_ms = BENCH_NOW_MS,
+        .rejected = on_rejected,
+    };
+    mu_store *store;
+    mu_load_summary summary;
+    mu_err err;
+    if (mu_store_open(data_folder, MU_STR("prod"), MU_STORE_WRITE, &store, &err) != MU_OK)
+        return mu_report(&err);
+    mu_code code = mu_load(store, &options, MU_LENGTH(files), files, &summary, &err);
+    mu_store_close(store);
+    if (code != MU_OK)
+        return mu_report(&err);
+    *records += summary.n_read;
+    return MU_EXIT_DONE;
+}
+
+static mu_exit need_data(bench_run *run)
+{
+    if (run->has_data)
+        return MU_EXIT_DONE;
+    mu_options *options = &run->invocation->options;
+    mu_exit status;
+    if (!options->values[MU_OPTION_DATA].is_set) {
+        const char *folder = mu_arena_format(run->invocation->arena, "%s/data", run->folder).ptr;
+        uint64_t records = 0;
+        if ((status = need_sample(run, false)) != MU_EXIT_DONE ||
+            (status = load_sample(run, folder, false, &records)) != MU_EXIT_DONE)
+            return status;
+        options->values[MU_OPTION_DATA] = (mu_option_value){.is_set = true, .text = folder};
+    }
+    if ((status = mu_data_open(run->invocation, &run->data)) != MU_EXIT_DONE)
+        return status;
+    run->has_data = true;
+    return MU_EXIT_DONE;
+}
+
+/* -------- rules -------- */
+
+#define RULE_TEXT_MAX 400
+
+/* The i-th of as many different rules as one likes, of the kinds that marketers write. */
+static mu_str rule_text(uint32_t i, char out[RULE_TEXT_MAX])
+{
+    static const char *const types[] = {"web.webpagedetails.pageViews",  "commerce.productViews",
+                                        "commerce.productListAdds",      "commerce.checkouts",
+                                        "web.webinteraction.linkClicks", "commerce.purchases"};
+    static const char *const tiers[] = {"bronze", "silver", "gold", "platinum"};
+    static const char *const countries[] = {"US", "GB", "DE", "FR", "CA"};
+    const char *type = types[i % 6];
+    uint32_t days = 1 + i / 6 % 30, more = i / 180;
+    int length = 0;
+    switch (i % 5) {
+    case 0:
+        length = snprintf(out, RULE_TEXT_MAX,
+                          "xEvent.exists(eventType = \"%s\" and timestamp occurs <= %u days before "
+                          "now)",
+                          type, days);
+        break;
+    case 1:
+        length =
+            snprintf(out, RULE_TEXT_MAX,
+                     "loyalty.tier = \"%s\" and xEvent.exists(eventType = \"%s\" and timestamp "
+                     "occurs <= %u days before now)",
+                     tiers[more % 4], type, days);
+        break;
+    case 2:
+        length = snprintf(out, RULE_TEXT_MAX,
+                          "xEvent[eventType = \"%s\" and timestamp occurs <= %u days before "
+                          "now].count() >= %u",
+                          type, days, 2 + more % 7);
+        break;
+    case 3:
+        length = snprintf(out, RULE_TEXT_MAX,
+                          "homeAddress.countryCode = \"%s\" and not xEvent.exists(eventType = "
+                          "\"%s\" and timestamp occurs <= %u days before now)",
+                          countries[more % 5], type, days);
+        break;
+    default:
+        length = snprintf(out, RULE_TEXT_MAX,
+                          "xEvent[timestamp occurs <= %u days before "
+                          "now].sum(commerce.order.priceTotal) > %u",
+                          days, 50 + 25 * (i % 6));
+    }
+    MU_ASSERT(length > 0 && length < RULE_TEXT_MAX);
+    return (mu_str){out, (size_t)length};
+}
+
+static mu_exit compile_rule(mu_arena *arena, const mu_schema *schema, uint32_t i,
+                            const mu_pql **out)
+{
+    char text[RULE_TEXT_MAX];
+    mu_str source = mu_arena_copy(arena, rule_text(i, text));
+    mu_pql_diagnostics diagnostics;
+    mu_pql_diagnostics_init(&diagnostics, arena);
+    if (mu_rule_compile(arena, source, schema, true, out, &diagnostics))
+        return MU_EXIT_DONE;
+    mu_rule_print_diagnostics(&diagnostics, source, stderr);
+    return MU_EXIT_INPUT;
+}
+
+/* -------- cases -------- */
+
+static mu_exit run_parse(bench_run *run, uint32_t n, uint64_t *work)
+{
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    const mu_pql *query;
+    mu_exit status = MU_EXIT_DONE;
+    for (uint32_t i = 0; i < n && status == MU_EXIT_DONE; i++) {
+        status = compile_rule(&arena, NULL, i, &query);
+        mu_arena_reset(&arena);
+    }
+    mu_arena_free(&arena);
+    *work += n;
+    (void)run;
+    return status;
+}
+
+static mu_exit make_job(bench_run *run, mu_arena *arena, uint32_t n, mu_job **out)
+{
+    mu_job_audience *audiences = MU_NEW_ARRAY(arena, mu_job_audience, n);
+    for (uint32_t i = 0; i < n; i++) {
+        mu_exit status =
+            compile_rule(arena, mu_snapshot_schema(run->data.snapshot), i, &audiences[i].query);
+        if (status != MU_EXIT_DONE)
+            return status;
+        audiences[i].id = mu_arena_format(arena, "audience-%u", i);
+    }
+    mu_job_options options = {.now_ms = run->now_ms, .n_threads = run->n_threads};
+    mu_err err;
+    if (mu_job_new(run->data.snapshot, &options, n, audiences, out, &err) != MU_OK)
+        return mu_report(&err);
+    return MU_EXIT_DONE;
+}
+
+static mu_exit run_plan(bench_run *run, uint32_t n, uint64_t *work)
+{
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_job *job;
+    mu_exit status = make_job(run, &arena, n, &job);
+    if (status == MU_EXIT_DONE)
+        mu_job_free(job);
+    mu_arena_free(&arena);
+    *work += n;
+    return status;
+}
+
+static mu_exit run_eval(bench_run *run, uint32_t n, uint64_t *work)
+{
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_job *job;
+    mu_exit status = make_job(run, &arena, n, &job);
+    if (status == MU_EXIT_DONE) {
+        mu_job_counters counters;
+        mu_err err;
+        uint64_t *counts = MU_NEW_ARRAY(&arena, uint64_t, n);
+        if (mu_job_run(job, NULL, NULL, counts, &counters, &err) != MU_OK)
+            status = mu_report(&err);
+        else
+            *work += counters.n_events;
+        mu_job_free(job);
+    }
+    mu_arena_free(&arena);
+    return status;
+}
+
+static mu_exit run_load(bench_run *run, uint32_t is_csv, uint64_t *work)
+{
+    const char *folder = mu_arena_format(run->invocation->arena, "%s/load", run->folder).ptr;
+    mu_exit status = load_sample(run, folder, is_csv != 0, work);
+    mu_temporary_folder_remove(folder);
+    return status;
+}
+
+typedef enum bench_need { NEED_NOTHING, NEED_NDJSON, NEED_CSV, NEED_DATA } bench_need;
+
+typedef struct bench_case {
+    const char *name, *about, *unit;
+    bench_need need;
+    bench_body *body;
+    uint32_t argument;
+} bench_case;
+
+static const bench_case cases[] = {
+    {"parse", "parse and check 1,000 rules without a schema", "rules/s", NEED_NOTHING, run_parse,
+     1000},
+    {"plan", "parse, bind and plan 1,000 rules as one job", "rules/s", NEED_DATA, run_plan, 1000},
+    {"eval-1", "compile and evaluate 1 audience", "events/s", NEED_DATA, run_eval, 1},
+    {"eval-100", "compile and evaluate 100 audiences as one job", "events/s", NEED_DATA, run_eval,
+     100},
+    {"eval-1000", "compile and evaluate 1,000 audiences as one job", "events/s", NEED_DATA,
+     run_eval, 1000},
+    {"load-ndjson", "load sample data as JSON lines", "records/s", NEED_NDJSON, run_load, 0},
+    {"load-csv", "load sample data as CSV", "records/s", NEED_CSV, run_load, 1},
+};
+
+/* -------- measuring -------- */
+
+static int compare_times(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void print_result(const bench_run *run, const bench_case *c, const int64_t *times_ns,
+                         uint64_t work_per_run)
+{
+    mu_buf buf;
+    mu_json_writer writer;
+    int64_t median_ns = times_ns[run->n_runs / 2];
+    mu_buf_init(&buf, SIZE_MAX);
+    mu_json_writer_init(&writer, &buf);
+    mu_json_begin_object(&writer);
+    mu_json_name(&writer, MU_STR("case"));
+    mu_json_string(&writer, mu_str_from(c->name));
+    mu_json_name(&writer, MU_STR("minMs"));
+    mu_json_double(&writer, mu_rounded((double)times_ns[0] / 1e6, 1000));
+    mu_json_name(&writer, MU_STR("medianMs"));
+    mu_json_double(&writer, mu_rounded((double)median_ns / 1e6, 1000));
+    mu_json_name(&writer, MU_STR("work"));
+    mu_json_integer(&writer, (int64_t)work_per_run);
+    mu_json_name(&writer, MU_STR("rate"));
+    mu_json_integer(&writer, (int64_t)((double)work_per_run * 1e9 / (double)median_ns));
+    mu_json_name(&writer, MU_STR("unit"));
+    mu_json_string(&writer, mu_str_from(c->unit));
+    mu_json_name(&writer, MU_STR("runs"));
+    mu_json_integer(&writer, run->n_runs);
+    mu_json_name(&writer, MU_STR("threads"));
+    mu_json_integer(&writer, run->n_threads);
+    mu_json_end_object(&writer);
+    mu_buf_add_char(&buf, '\n');
+    mu_output(&buf);
+    fflush(stdout);
+    mu_buf_free(&buf);
+}
+
+static mu_exit prepare(bench_run *run, const bench_case *c)
+{
+    switch (c->need) {
+    case NEED_NOTHING:
+        return MU_EXIT_DONE;
+    case NEED_NDJSON:
+    case NEED_CSV:
+        return need_sample(run, c->need == NEED_CSV);
+    case NEED_DATA:
+        return need_data(run);
+    }
+    return MU_EXIT_DONE;
+}
+
+static mu_exit run_case(bench_run *run, const bench_case *c)
+{
+    mu_exit status = prepare(run, c);
+    int64_t *times_ns = MU_NEW_ARRAY(run->invocation->arena, int64_t, run->n_runs);
+    uint64_t work = 0;
+    for (unsigned r = 0; r < run->n_runs && status == MU_EXIT_DONE; r++) {
+        int64_t start_ns = mu_monotonic_ns();
+        work = 0;
+        status = c->body(run, c->argument, &work);
+        times_ns[r] = mu_monotonic_ns() - start_ns;
+    }
+    if (status != MU_EXIT_DONE)
+        return status;
+    qsort(times_ns, run->n_runs, sizeof *times_ns, compare_times);
+    print_result(run, c, times_ns, work);
+    return MU_EXIT_DONE;
+}
+
+/* -------- the command -------- */
+
+static mu_exit list_cases(void)
+{
+    mu_buf buf;
+    mu_json_writer writer;
+    mu_buf_init(&buf, SIZE_MAX);
+    for (size_t i = 0; i < MU_LENGTH(cases); i++) {
+        mu_json_writer_init(&writer, &buf);
+        mu_json_begin_object(&writer);
+        mu_json_name(&writer, MU_STR("case"));
+        mu_json_string(&writer, mu_str_from(cases[i].name));
+        mu_json_name(&writer, MU_STR("about"));
+        mu_json_string(&writer, mu_str_from(cases[i].about));
+        mu_json_end_object(&writer);
+        mu_buf_add_char(&buf, '\n');
+    }
+    mu_output(&buf);
+    mu_buf_free(&buf);
+    return MU_EXIT_DONE;
+}
+
+static const bench_case *find_case(const char *name)
+{
+    for (size_t i = 0; i < MU_LENGTH(cases); i++)
+        if (strcmp(cases[i].name, name) == 0)
+            return &cases[i];
+    return NULL;
+}
+
+static mu_exit run_cases(bench_run *run)
+{
+    const mu_options *options = &run->invocation->options;
+    for (int i = 0; i < options->n_arguments; i++) {
+        bool is_all = strcmp(options->arguments[i], "all") == 0;
+        for (size_t c = 0; c < MU_LENGTH(cases); c++) {
+            if (!is_all && strcmp(cases[c].name, options->arguments[i]) != 0)
+                continue;
+            mu_exit status = run_case(run, &cases[c]);
+            if (status != MU_EXIT_DONE)
+                return status;
+        }
+    }
+    return MU_EXIT_DONE;
+}
+
+static mu_exit run(mu_invocation *invocation)
+{
+    const mu_options *options = &invocation->options;
+    if (mu_option_flag(options, MU_OPTION_LIST))
+        return list_cases();
+    if (options->n_arguments == 0)
+        return mu_usage_error(invocation->command, "which cases? --list names them, all means all");
+    for (int i = 0; i < options->n_arguments; i++)
+        if (strcmp(options->arguments[i], "all") != 0 && find_case(options->arguments[i]) == NULL)
+            return mu_usage_error(invocation->command, "there is no case %s; --list names them",
+                                  options->arguments[i]);
+    bench_run run = {
+        .invocation = invocation,
+        .n_threads = mu_options_threads(options),
+        .n_runs = (unsigned)mu_option_number(options, MU_OPTION_RUNS, 5),
+        .n_profiles = (uint64_t)mu_option_number(options, MU_OPTION_PROFILES, 20000),
+        .n_events = (uint64_t)mu_option_number(options, MU_OPTION_EVENTS, 400000),
+        .now_ms = mu_option_number(options, MU_OPTION_NOW, BENCH_NOW_MS),
+    };
+    mu_err err;
+    if (mu_temporary_folder_make(invocation->arena, &run.folder, &err) != MU_OK)
+        return mu_report(&err);
+    mu_exit status = run_cases(&run);
+    if (run.has_data)
+        mu_data_close(&run.data);
+    mu_temporary_folder_remove(run.folder);
+    return status;
+}
+
+static const char *const usages[] = {"bench [options] CASE...", "bench --list", NULL};
+static const char *const paragraphs[] = {
+    "Runs each case several times and prints one JSON object for it: least and median time, how "
+    "much work a run did, and the rate by the median. The data are made up in a temporary folder, "
+    "or come from --data for the cases that evaluate.",
+    NULL};
+static const mu_option options_taken[] = {MU_OPTION_LIST,   MU_OPTION_RUNS, MU_OPTION_PROFILES,
+                                          MU_OPTION_EVENTS, MU_OPTION_DATA, MU_OPTION_NOW};
+static const mu_example examples[] = {
+    {"What is there to measure?", "muster bench --list"},
+    {"A hundred audiences on a million events, ten times.",
+     "muster bench --profiles 50000 --events 1000000 --runs 10 eval-100"},
+};
+
+const mu_command mu_command_bench = {
+    .name = "bench",
+    .summary = "measure how fast this machine parses, loads and evaluates",
+    .usages = usages,
+    .paragraphs = paragraphs,
+    .options = options_taken,
+    .n_options = MU_LENGTH(options_taken),
+    .examples = examples,
+    .n_examples = MU_LENGTH(examples),
+    .run = run,
+};

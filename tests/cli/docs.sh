@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Every example of the documentation is run and must print what the page says. An example is a line
+# "$ command" in a ```console block, followed by its output (standard error included); "> " continues a
+# command. The blocks of a page run in one folder, in order. Times and sizes may differ.
+# With MUSTER_GOLDEN_UPDATE=1 the pages are rewritten instead.
+. "$(dirname "$0")/lib.bash"
+
+volatile() {
+    sed -E 's/"(ms|seconds|evalMs|compileMs|peakRssBytes|threads|bytes|minMs|medianMs|rate)":[0-9.e+-]+/"\1":_/g'
+}
+
+run_command() {
+    printf '%s\n' "$1" | sed '1s/^/$ /; 2,$s/^/> /'
+    eval "$1" </dev/null 2>&1 | sed '$a\'
+    n_commands=$((n_commands + 1))
+}
+
+# Prints a page with the real output of its commands.
+run_page() {
+    local line inside=false command=
+    while IFS= read -r line || [ -n "$line" ]; do
+        if ! $inside; then
+            printf '%s\n' "$line"
+            [ "$line" = '```console' ] && inside=true
+            continue
+        fi
+        if [ -n "$command" ] && [[ $line == "> "* ]]; then
+            command+=$'\n'${line#> }
+            continue
+        fi
+        if [ -n "$command" ]; then
+            run_command "$command"
+            command=
+        fi
+        case $line in
+        '$ '*) command=${line#\$ } ;;
+        '```') inside=false; printf '%s\n' "$line" ;;
+        esac
+    done <"$1"
+    echo "$n_commands" >"$work/n_commands"
+}
+
+all=0
+for page in "$root"/README.md "$root"/docs/*.md; do
+    grep -q '^```console$' "$page" || continue
+    name=$(basename "$page" .md)
+    mkdir -p "$work/$name"
+    cd "$work/$name" || exit 1
+    n_commands=0
+    run_page "$page" >"$work/$name.md"
+    cd "$work" || exit 1
+    all=$((all + $(<n_commands)))
+    if [ -n "${MUSTER_GOLDEN_UPDATE:-}" ]; then
+        cp "$work/$name.md" "$page"
+    else
+        checks=$((checks + 1))
+        difference=$(diff <(volatile <"$page") <(volatile <"$work/$name.md")) ||
+            fail "$name.md (< the page, > what was printed)" "$difference"
+    fi
+done
+checks=$((checks + 1))
+[ "$all" -gt 0 ] || fail "no examples found"
+echo "$all commands"
+finish
