@@ -43,11 +43,8 @@ static const mu_pql *bind_time_value(binder *b, const mu_pql *node)
 
 static const mu_pql *bind_time(binder *b, const mu_pql *time)
 {
-    if (time->kind == MU_PQL_TIME_INTERVAL) {
-        mu_pql *interval = mu_bind_copy(b, time);
-        interval->type = mu_type_of(MU_TYPE_TIMESTAMP);
-        return interval;
-    }
+    if (time->kind == MU_PQL_TIME_INTERVAL) /* two instants, so no value of any type */
+        return mu_bind_copy(b, time);
     return time->kind == MU_PQL_TIME_POINT ? bind_point(b, time) : bind_time_value(b, time);
 }
 
