@@ -1,4 +1,4 @@
-/* bind_test.c -- binding: names, types, errors and warnings, mostly as golden text. */
+/* bind_golden_test.c -- binding: names, types, errors and warnings, mostly as golden text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
