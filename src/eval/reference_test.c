@@ -172,6 +172,47 @@ static void guards_have_names(void **state)
     assert_string_equal(mu_guard_name(MU_GUARD_REGEX_STEPS), "regex-steps");
 }
 
+/* Whatever depth the parsers let through evaluates and explains. */
+static void deep_rules_are_refused_or_evaluate(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head, *repeated, *tail;
+    } cases[] = {{"a", ".b", " = 1"},         {"1", " + 1", " = 1"},
+                 {"a = 1", " and a = 1", ""}, {"a = 1", " or a = 1", ""},
+                 {"a", ".head()", " = 1"},    {"", "not ", "a"},
+                 {"", "-", "1 = 1"},          {"a", "[b = 1]", ""},
+                 {"", "let x = a in ", "x"},  {"now occurs on ", "1 days before ", "now"}};
+    uint32_t n_evaluated = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (unsigned n = 50; n < 100000; n *= 2) {
+            fixture f;
+            mu_buf text;
+            mu_pql_diagnostics diagnostics;
+            mu_explanation explanation;
+            const mu_pql *query;
+            setup(&f, "{\"a\":[{\"b\":1}]}");
+            mu_buf_init(&text, SIZE_MAX);
+            mu_buf_add_str(&text, mu_str_from(cases[i].head));
+            for (unsigned k = 0; k < n; k++)
+                mu_buf_add_str(&text, mu_str_from(cases[i].repeated));
+            mu_buf_add_str(&text, mu_str_from(cases[i].tail));
+            mu_pql_diagnostics_init(&diagnostics, &f.arena);
+            bool parses =
+                mu_pql_parse_text(&f.arena, mu_buf_str(&text), &query, &diagnostics) == MU_OK;
+            if (parses && n <= 1000) {
+                mu_explain_run(&f.arena, &f.context, query, &explanation);
+                n_evaluated++;
+            } else if (parses) {
+                mu_reference_eval(&f.arena, &f.context, query);
+            }
+            mu_buf_free(&text);
+            mu_arena_free(&f.arena);
+        }
+    }
+    assert_true(n_evaluated > 10);
+}
+
 /* -------- other entities -------- */
 
 static mu_value find_store(void *context, mu_arena *arena, mu_str class_name, mu_str key)
@@ -489,6 +530,7 @@ int main(void)
         cmocka_unit_test(events_that_cannot_match_cost_no_steps),
         cmocka_unit_test(regex_steps_trip),
         cmocka_unit_test(guards_have_names),
+        cmocka_unit_test(deep_rules_are_refused_or_evaluate),
         cmocka_unit_test(resolve_finds_records_by_key),
         cmocka_unit_test(hops_follow_the_class_of_the_field),
         cmocka_unit_test(relationships_of_a_schema_are_followed),
