@@ -1,6 +1,10 @@
 /* time_spec.c -- times and time specifications as sets of instants (pql.md 10.2 to 10.4). */
 #include "eval/reference_int.h"
 
+/* The ends of an open set, far outside the calendar and safe to calculate with. */
+#define LO_MS_NONE (INT64_MIN / 4)
+#define HI_MS_NONE (INT64_MAX / 4)
+
 /* -------- bounds of a time -------- */
 
 mu_time_bounds mu_time_bounds_of_instant(int64_t ms)
@@ -135,9 +139,9 @@ static mu_time_range range_before(const mu_pql_when *when, int64_t x, int64_t at
     case MU_FN_LESS_EQUAL:
         return range_between(at, x);
     case MU_FN_GREATER:
-        return range_between(INT64_MIN, at - 1);
+        return range_between(LO_MS_NONE, at - 1);
     case MU_FN_GREATER_EQUAL:
-        return range_between(INT64_MIN, at);
+        return range_between(LO_MS_NONE, at);
     default:
         return unit_around(at, when->unit);
     }
@@ -152,9 +156,9 @@ static mu_time_range range_after(const mu_pql_when *when, int64_t x, int64_t at)
     case MU_FN_LESS_EQUAL:
         return range_between(x, at);
     case MU_FN_GREATER:
-        return range_between(at + 1, INT64_MAX);
+        return range_between(at + 1, HI_MS_NONE);
     case MU_FN_GREATER_EQUAL:
-        return range_between(at, INT64_MAX);
+        return range_between(at, HI_MS_NONE);
     default:
         return unit_around(at, when->unit);
     }
@@ -211,11 +215,11 @@ mu_time_range mu_time_range_of(const mu_pql_when *when, mu_time_bounds start, mu
         return qualified_range(when, start);
     switch (when->relation) {
     case MU_DIRECTION_BEFORE:
-        return range_between(INT64_MIN, start.start_ms - 1);
+        return range_between(LO_MS_NONE, start.start_ms - 1);
     case MU_DIRECTION_AFTER:
-        return range_between(start.end_ms, INT64_MAX);
+        return range_between(start.end_ms, HI_MS_NONE);
     case MU_DIRECTION_FROM:
-        return range_between(start.start_ms, INT64_MAX);
+        return range_between(start.start_ms, HI_MS_NONE);
     case MU_DIRECTION_BETWEEN: /* D52: both ends; empty when the first is after the second */
         return range_between(start.start_ms, end.end_ms - 1);
     case MU_DIRECTION_ON:
@@ -267,16 +271,16 @@ static bool some_year_outside(int64_t t_ms, mu_time_range range)
     if (lo > hi)
         return true;
     if (!range.has_second) {
-        return (lo > INT64_MIN && some_year_in_interval(t_ms, INT64_MIN, lo - 1)) ||
-               (hi < INT64_MAX && some_year_in_interval(t_ms, hi + 1, INT64_MAX));
+        return some_year_in_interval(t_ms, LO_MS_NONE, lo - 1) ||
+               some_year_in_interval(t_ms, hi + 1, HI_MS_NONE);
     }
     int64_t first_lo = lo < range.lo2_ms ? lo : range.lo2_ms;
     int64_t first_hi = hi < range.hi2_ms ? hi : range.hi2_ms;
     int64_t last_lo = lo > range.lo2_ms ? lo : range.lo2_ms;
     int64_t last_hi = hi > range.hi2_ms ? hi : range.hi2_ms;
-    return some_year_in_interval(t_ms, INT64_MIN, first_lo - 1) ||
+    return some_year_in_interval(t_ms, LO_MS_NONE, first_lo - 1) ||
            some_year_in_interval(t_ms, first_hi + 1, last_lo - 1) ||
-           some_year_in_interval(t_ms, last_hi + 1, INT64_MAX);
+           some_year_in_interval(t_ms, last_hi + 1, HI_MS_NONE);
 }
 
 bool mu_time_matches_ignoring_year(const mu_pql_when *when, int64_t t_ms, mu_time_bounds start,
