@@ -456,8 +456,8 @@ static mu_value call(mu_evaluator *evaluator, const mu_pql *node, const mu_refer
     return mu_reference_apply(evaluator, node, node->function, node->n_args, args);
 }
 
-/* D17 5 without a schema: `numbers.map(square)` reads as a field of the item. Of an item that has no
- * fields it is the unary function of that name; MU_FN_UNKNOWN otherwise. */
+/* D17 5 without a schema: `numbers.map(square)` reads as a field of the item. Of an item that has
+ * no fields it is the unary function of that name; MU_FN_UNKNOWN otherwise. */
 static mu_pql_function named_function(const mu_pql *lambda, mu_value item)
 {
     const mu_pql *body = lambda->args[0];
