@@ -541,6 +541,15 @@ static mu_code read_or_write(void *context, unsigned worker, size_t item, mu_err
         atomic_store(&c->is_over, true);
         return MU_OK;
     }
+    if (item == 1) {
+        while (!atomic_load(&c->is_over)) {
+            problem_list problems;
+            verify_folder(c->f, &problems);
+            if (problems.n != 0)
+                return mu_fail(err, MU_E_CORRUPT, "%.500s", problems.last);
+        }
+        return MU_OK;
+    }
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
     mu_code code = MU_OK;
@@ -562,14 +571,14 @@ static mu_code read_or_write(void *context, unsigned worker, size_t item, mu_err
     return code;
 }
 
-static void readers_run_beside_a_writer(void **state)
+static void readers_and_verify_run_beside_a_writer(void **state)
 {
     fixture *f = *state;
     mu_err err;
     crowd c = {.f = f};
     open_for_writing(f);
     change_people(f, 0, 30, true);
-    assert_done(mu_parallel_for(3, 3, read_or_write, &c, &err), err);
+    assert_done(mu_parallel_for(4, 4, read_or_write, &c, &err), err);
     check_people(f, f->store);
 }
 
@@ -684,7 +693,7 @@ int main(void)
         TEST(a_schema_only_grows),
         TEST(a_part_must_follow_the_schema),
         TEST(a_full_disk_leaves_the_old_state),
-        TEST(readers_run_beside_a_writer),
+        TEST(readers_and_verify_run_beside_a_writer),
         TEST(a_damaged_part_is_named),
         TEST(two_live_rows_of_one_person_are_a_problem),
         TEST(a_damaged_catalog_is_reported),

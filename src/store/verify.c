@@ -47,7 +47,6 @@ static void catalog_problem(void *context, mu_str sentence)
 
 typedef struct part_job {
     verifier *verifier;
-    mu_str sandbox;
     const mu_catalog_state *state;
     mu_part_handle **handles; /* NULL where the part could not be opened */
 } part_job;
@@ -69,20 +68,15 @@ static void count_part(verifier *v, const mu_catalog_part *row, const mu_part *p
 static mu_code verify_part(void *context, unsigned worker, size_t item, mu_err *err)
 {
     (void)worker;
-    (void)err;
     part_job *job = context;
     mu_err problem;
-    const mu_catalog_part *row = &job->state->parts[item];
-    mu_part_handle *handle = NULL;
-    mu_code code = mu_part_handle_open(job->verifier->folder, row, &handle, &problem);
-    if (code == MU_OK)
-        code = mu_part_verify(handle->part, &problem);
-    job->handles[item] = handle;
+    mu_part_handle *handle = job->handles[item];
+    mu_code code = handle == NULL ? MU_OK : mu_part_verify(handle->part, &problem);
     if (code == MU_E_NOMEM)
         return mu_fail(err, code, "%s", problem.text);
     if (code != MU_OK)
         report(job->verifier, "%s", problem.text);
-    count_part(job->verifier, row, handle == NULL ? NULL : handle->part);
+    count_part(job->verifier, &job->state->parts[item], handle == NULL ? NULL : handle->part);
     return MU_OK;
 }
 
@@ -278,75 +272,86 @@ static mu_code verify_across_parts(verifier *v, const part_job *job, mu_err *err
 
 /* -------- sandboxes -------- */
 
-/* A writer beside us may replace parts between our reading the catalog and opening them; then the
- * files are gone, and the catalog does not list them any more. */
-static bool was_overtaken(verifier *v, const part_job *job)
+static void close_parts(part_job *job)
 {
-    mu_arena arena;
-    mu_catalog_state now;
-    mu_arena_init(&arena, SIZE_MAX);
-    bool is_overtaken = mu_catalog_read(v->catalog, &arena, job->sandbox, &now, NULL) == MU_OK &&
-                        now.generation != job->state->generation;
-    mu_arena_free(&arena);
-    return is_overtaken;
+    for (uint32_t p = 0; p < job->state->n_parts; p++)
+        mu_part_handle_release(job->handles[p]);
+    free(job->handles);
+    job->handles = NULL;
 }
 
-static bool lacks_files(const verifier *v, const mu_catalog_state *state)
+/* Opens what can be opened. When `may_be_overtaken` and a file is missing, stops with
+ * MU_E_NOT_FOUND; other damage is reported. */
+static mu_code open_parts(part_job *job, bool may_be_overtaken, mu_err *err)
 {
-    for (uint32_t p = 0; p < state->n_parts; p++) {
-        char path[MU_PATH_MAX];
-        if (mu_part_path(v->folder, state->parts[p].id, path, NULL) == MU_OK &&
-            access(path, F_OK) != 0)
-            return true;
-    }
-    return false;
-}
-
-static mu_code verify_state(verifier *v, mu_str sandbox, const mu_catalog_state *state, mu_err *err)
-{
-    part_job job = {.verifier = v,
-                    .sandbox = sandbox,
-                    .state = state,
-                    .handles = calloc((size_t)state->n_parts + 1, sizeof(mu_part_handle *))};
-    if (job.handles == NULL)
+    verifier *v = job->verifier;
+    job->handles = calloc((size_t)job->state->n_parts + 1, sizeof(mu_part_handle *));
+    if (job->handles == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory for checking %s", v->folder);
-    for (uint32_t p = 0; p < state->n_parts; p++)
-        v->all_bytes += state->parts[p].n_bytes;
+    for (uint32_t p = 0; p < job->state->n_parts; p++) {
+        char path[MU_PATH_MAX];
+        MU_TRY(mu_part_path(v->folder, job->state->parts[p].id, path, err));
+        if (may_be_overtaken && access(path, F_OK) != 0)
+            return mu_fail(err, MU_E_NOT_FOUND, "no file %s", path);
+    }
+    for (uint32_t p = 0; p < job->state->n_parts; p++) {
+        mu_err problem;
+        mu_code code =
+            mu_part_handle_open(v->folder, &job->state->parts[p], &job->handles[p], &problem);
+        if (code == MU_E_NOMEM || (code == MU_E_NOT_FOUND && may_be_overtaken))
+            return mu_fail(err, code, "%s", problem.text);
+        if (code != MU_OK)
+            report(v, "%s", problem.text);
+    }
+    return MU_OK;
+}
+
+static mu_code verify_state(part_job *job, mu_err *err)
+{
+    verifier *v = job->verifier;
+    const mu_catalog_state *state = job->state;
     uint64_t n_before = v->report.n_problems;
-    mu_code code = mu_parallel_for(v->n_threads, state->n_parts, verify_part, &job, err);
+    for (uint32_t p = 0; p < state->n_parts; p++) {
+        v->all_bytes += state->parts[p].n_bytes;
+        n_before -= job->handles[p] == NULL; /* reported already */
+    }
+    MU_TRY(mu_parallel_for(v->n_threads, state->n_parts, verify_part, job, err));
     /* Parts that are damaged in themselves would only repeat it here. */
-    if (code == MU_OK && v->report.n_problems == n_before)
-        code = verify_across_parts(v, &job, err);
-    for (uint32_t p = 0; p < state->n_parts; p++)
-        mu_part_handle_release(job.handles[p]);
-    free(job.handles);
-    return code;
+    return v->report.n_problems == n_before ? verify_across_parts(v, job, err) : MU_OK;
 }
 
 #define REREADS_MAX 100
 
+/* A writer beside us may replace parts between our reading the catalog and opening them; then their
+ * files are gone, and the catalog does not list them any more: look again. */
 static mu_code verify_sandbox(verifier *v, mu_str sandbox, mu_err *err)
 {
     mu_arena arena;
-    mu_catalog_state state;
+    mu_catalog_state state = {0};
+    part_job job = {.verifier = v, .state = &state};
     mu_err problem;
     mu_code code = MU_OK;
     mu_arena_init(&arena, SIZE_MAX);
-    for (int i = 0; i < REREADS_MAX; i++) {
+    for (int i = 0; i <= REREADS_MAX; i++) {
         mu_arena_reset(&arena);
         code = mu_catalog_read(v->catalog, &arena, sandbox, &state, &problem);
-        part_job job = {.sandbox = sandbox, .state = &state};
-        if (code != MU_OK || !lacks_files(v, &state) || !was_overtaken(v, &job))
+        if (code != MU_OK)
             break;
+        code = open_parts(&job, i < REREADS_MAX, &problem);
+        if (code != MU_E_NOT_FOUND)
+            break;
+        close_parts(&job);
     }
-    if (code == MU_E_CORRUPT)
-        report(v, "%s", problem.text);
-    else if (code != MU_OK)
-        mu_fail(err, code, "%s", problem.text);
-    else
-        code = verify_state(v, sandbox, &state, err);
+    if (code == MU_OK)
+        code = verify_state(&job, &problem);
+    if (job.handles != NULL)
+        close_parts(&job);
     mu_arena_free(&arena);
-    return code == MU_E_CORRUPT ? MU_OK : code;
+    if (code == MU_E_CORRUPT) {
+        report(v, "%s", problem.text);
+        return MU_OK;
+    }
+    return code == MU_OK ? MU_OK : mu_fail(err, code, "%s", problem.text);
 }
 
 static mu_code verify_all(verifier *v, mu_err *err)
@@ -375,13 +380,14 @@ mu_code mu_store_verify(const char *folder, unsigned n_threads,
     mu_code code = mu_catalog_open(path, MU_CATALOG_READ, &v.catalog, &problem);
     if (code == MU_OK)
         code = verify_all(&v, &problem);
+    bool has_catalog = v.catalog != NULL;
     mu_catalog_close(v.catalog);
     if (code == MU_E_CORRUPT) {
         report(&v, "%s", problem.text);
         code = MU_OK;
     }
     pthread_mutex_destroy(&v.lock);
-    if (code == MU_E_NOT_FOUND && v.catalog == NULL)
+    if (code == MU_E_NOT_FOUND && !has_catalog)
         return mu_fail(err, MU_E_NOT_FOUND, "%s holds no data of muster", folder);
     if (code != MU_OK)
         return mu_fail(err, code, "%s", problem.text);
