@@ -247,7 +247,7 @@ static void add_event(golden *g, mu_buf *json, mu_str token)
 {
     size_t mark = mu_str_find(token, MU_STR("@")), brace = mu_str_find(token, MU_STR("{"));
     size_t end = brace == SIZE_MAX ? token.len : brace;
-    int64_t minutes;
+    int64_t minutes = 0;
     char time[MU_TIME_TEXT_MAX];
     if (mark == SIZE_MAX ||
         !mu_parse_integer((mu_str){token.ptr + mark + 1, end - mark - 1}, &minutes))
