@@ -305,7 +305,17 @@ static compiled compile_call(compiler *c, const mu_pql *call)
     }
 }
 
-compiled compile_value(compiler *c, const mu_pql *query)
+static compiled_memo *memo_of(compiler *c, const mu_pql *query)
+{
+    const mu_pql **key = MU_NEW(c->arena, const mu_pql *);
+    *key = query;
+    uint64_t *slot = mu_strmap_put(&c->memo, (mu_str){(const char *)key, sizeof *key}, NULL);
+    if (*slot == 0)
+        *slot = (uint64_t)(uintptr_t)MU_NEW(c->arena, compiled_memo);
+    return (compiled_memo *)(uintptr_t)*slot;
+}
+
+static compiled compile_new_value(compiler *c, const mu_pql *query)
 {
     mu_value constant;
     switch (query->kind) {
@@ -341,6 +351,17 @@ compiled compile_value(compiler *c, const mu_pql *query)
     default:
         return NOTHING;
     }
+}
+
+compiled compile_value(compiler *c, const mu_pql *query)
+{
+    compiled_memo *memo = memo_of(c, query);
+    if (!memo->has_value) {
+        memo->has_value = true;
+        memo->value = NOTHING;
+        memo->value = compile_new_value(c, query);
+    }
+    return memo->value;
 }
 
 /* -------- conditions -------- */
@@ -485,10 +506,15 @@ static bool is_connective(const mu_pql *query)
 
 uint32_t compile_bits(compiler *c, const mu_pql *query)
 {
-    uint32_t bits = compile_kernels(c, query);
-    if (bits == NO_NODE && !(is_connective(query) && is_outermost(c)))
-        bits = compile_table(c, query);
-    return bits;
+    compiled_memo *memo = memo_of(c, query);
+    if (!memo->has_bits) {
+        memo->has_bits = true;
+        memo->bits = NO_NODE;
+        memo->bits = compile_kernels(c, query);
+        if (memo->bits == NO_NODE && !(is_connective(query) && is_outermost(c)))
+            memo->bits = compile_table(c, query);
+    }
+    return memo->bits;
 }
 
 uint32_t compile_condition(compile_job *job, const mu_pql *query)
@@ -497,16 +523,18 @@ uint32_t compile_condition(compile_job *job, const mu_pql *query)
     c.items = MU_NEW_ARRAY(c.arena, scope_entry, SCOPES_MAX);
     c.variables = MU_NEW_ARRAY(c.arena, scope_entry, SCOPES_MAX);
     c.items[c.n_items++] = (scope_entry){.value = column_value(0), .is_accessible = true};
+    if (query->kind == MU_PQL_LAMBDA && query->n_names > 1)
+        return plan_reference(job->plan, query);
+    mu_strmap_init(&c.memo);
     const mu_pql *body = query;
     if (query->kind == MU_PQL_LAMBDA) { /* (Profile) => ...: the rows' own scope, under a name */
         body = query->args[0];
-        if (query->n_names > 1)
-            return plan_reference(job->plan, query);
         if (query->n_names == 1)
             c.variables[c.n_variables++] = (scope_entry){
                 .name = query->names[0], .value = column_value(0), .is_accessible = true};
     }
     uint32_t bits = bits_or_reference(&c, body);
+    mu_strmap_free(&c.memo);
     if (bits != NO_NODE)
         bits = plan_at_level(job->plan, bits, 0);
     return bits == NO_NODE ? plan_reference(job->plan, query) : bits;

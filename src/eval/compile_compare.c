@@ -31,22 +31,18 @@ static mu_pql_function mirrored(mu_pql_function function)
 
 /* -------- a number column against a constant: a range -------- */
 
-/* The smallest integer whose double is >= bound (or > bound); false when there is none. */
-static bool first_integer(double bound, bool strictly, int64_t *out)
+static void double_range(mu_pql_function function, double bound, double *lo, double *hi)
 {
-    int64_t lo = INT64_MIN, hi = INT64_MAX;
-    if (!((double)hi >= bound) || (strictly && !((double)hi > bound)))
-        return false;
-    while (lo < hi) {
-        int64_t middle = lo + (int64_t)(((uint64_t)hi - (uint64_t)lo) / 2);
-        double value = (double)middle;
-        if (strictly ? value > bound : value >= bound)
-            hi = middle;
-        else
-            lo = middle + 1;
-    }
-    *out = lo;
-    return true;
+    *lo = -INFINITY;
+    *hi = INFINITY;
+    if (function == MU_FN_GREATER)
+        *lo = nextafter(bound, INFINITY);
+    else if (function != MU_FN_LESS && function != MU_FN_LESS_EQUAL)
+        *lo = bound;
+    if (function == MU_FN_LESS)
+        *hi = nextafter(bound, -INFINITY);
+    else if (function != MU_FN_GREATER && function != MU_FN_GREATER_EQUAL)
+        *hi = bound;
 }
 
 /* [lo, hi] of integers that compare so with `bound`; false: none. NOT_EQUAL is EQUAL's. */
@@ -69,31 +65,9 @@ static bool integer_range(mu_pql_function function, mu_value bound, int64_t *lo,
             *hi = value;
         return true;
     }
-    int64_t past;
-    if (function != MU_FN_LESS && function != MU_FN_LESS_EQUAL &&
-        !first_integer(bound.number, function == MU_FN_GREATER, lo))
-        return false;
-    if (function != MU_FN_GREATER && function != MU_FN_GREATER_EQUAL &&
-        first_integer(bound.number, function != MU_FN_LESS, &past)) {
-        if (past == INT64_MIN)
-            return false;
-        *hi = past - 1;
-    }
-    return *lo <= *hi;
-}
-
-static void double_range(mu_pql_function function, double bound, double *lo, double *hi)
-{
-    *lo = -INFINITY;
-    *hi = INFINITY;
-    if (function == MU_FN_GREATER)
-        *lo = nextafter(bound, INFINITY);
-    else if (function != MU_FN_LESS && function != MU_FN_LESS_EQUAL)
-        *lo = bound;
-    if (function == MU_FN_LESS)
-        *hi = nextafter(bound, -INFINITY);
-    else if (function != MU_FN_GREATER && function != MU_FN_GREATER_EQUAL)
-        *hi = bound;
+    double from, to;
+    double_range(function, bound.number, &from, &to);
+    return plan_integer_bounds(from, to, lo, hi);
 }
 
 static uint32_t column_against_number(compiler *c, mu_pql_function function, uint32_t column,

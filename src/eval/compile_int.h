@@ -46,8 +46,17 @@ typedef struct scope_entry {
 
 #define SCOPES_MAX 256
 
+/* What a node of the tree compiled to. A node stands at one place, so its answer does not change;
+ * without this, giving up at every level of a deep tree would take exponential time. */
+typedef struct compiled_memo {
+    bool has_value, has_bits;
+    compiled value; /* NOTHING while it is being compiled */
+    uint32_t bits;
+} compiled_memo;
+
 typedef struct compiler {
     compile_job *job;
+    mu_strmap memo; /* by the node's address */
     plan *plan;
     mu_arena *arena;
     uint32_t n_items, n_variables;

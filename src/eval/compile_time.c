@@ -12,30 +12,33 @@ static int64_t ceil_days(int64_t ms)
     return day * MU_DAY_MS == ms ? day : day + 1;
 }
 
-static uint32_t column_in_range(compiler *c, compiled column, mu_time_range range)
+/* The column between two instants; days count by their start. */
+static uint32_t column_between(compiler *c, compiled column, int64_t lo_ms, int64_t hi_ms)
 {
-    plan *p = c->plan;
-    uint32_t bits;
-    if (range.lo_ms > range.hi_ms)
-        bits = plan_bits(p, false);
-    else if (compiled_type(c, column) == MU_TYPE_DATE)
-        bits = plan_range(p, column.column, ceil_days(range.lo_ms), floor_days(range.hi_ms));
-    else
-        bits = plan_range(p, column.column, range.lo_ms, range.hi_ms);
-    if (range.inverted)
-        return plan_and(p, plan_valid(p, column.column), plan_not(p, bits));
-    return bits;
+    if (lo_ms > hi_ms)
+        return plan_bits(c->plan, false);
+    if (compiled_type(c, column) == MU_TYPE_DATE)
+        return plan_range(c->plan, column.column, ceil_days(lo_ms), floor_days(hi_ms));
+    return plan_range(c->plan, column.column, lo_ms, hi_ms);
 }
 
-static uint32_t node_in_range(compiler *c, compiled value, mu_time_range range)
+static uint32_t value_between(compiler *c, compiled value, int64_t lo_ms, int64_t hi_ms)
 {
-    plan *p = c->plan;
+    if (value.kind == COMPILED_COLUMN)
+        return column_between(c, value, lo_ms, hi_ms);
     uint32_t ms = compiled_numeric(c, value);
     if (compiled_type(c, value) == MU_TYPE_DATE)
-        ms = plan_scale(p, ms, true);
-    uint32_t bits = plan_in_range(p, ms, range.lo_ms, range.hi_ms);
+        ms = plan_scale(c->plan, ms, true);
+    return plan_in_range(c->plan, ms, lo_ms, hi_ms);
+}
+
+static uint32_t value_in_range(compiler *c, compiled value, mu_time_range range)
+{
+    uint32_t bits = value_between(c, value, range.lo_ms, range.hi_ms);
+    if (range.has_second)
+        bits = plan_or(c->plan, bits, value_between(c, value, range.lo2_ms, range.hi2_ms));
     if (range.inverted)
-        return plan_and(p, plan_is_valid(p, ms), plan_not(p, bits));
+        bits = plan_and(c->plan, compiled_valid(c, value), plan_not(c->plan, bits));
     return bits;
 }
 
@@ -44,9 +47,9 @@ static uint32_t scalar_in_range(compiler *c, compiled value, mu_time_range range
     mu_type_kind type = compiled_type(c, value);
     if (type != MU_TYPE_DATE && type != MU_TYPE_TIMESTAMP)
         return NO_NODE;
-    if (value.kind == COMPILED_COLUMN)
-        return column_in_range(c, value, range);
-    return value.kind == COMPILED_NODE ? node_in_range(c, value, range) : NO_NODE;
+    return value.kind == COMPILED_COLUMN || value.kind == COMPILED_NODE
+               ? value_in_range(c, value, range)
+               : NO_NODE;
 }
 
 uint32_t compile_time_test(compiler *c, compiled value, const mu_pql_when *when)

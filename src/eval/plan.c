@@ -102,6 +102,42 @@ uint32_t plan_join_levels(const plan *p, uint32_t a, uint32_t b)
     return plan_is_ancestor(p, b, a) ? a : NO_LEVEL;
 }
 
+/* -------- numbers -------- */
+
+/* The smallest integer whose double is >= bound (> when `strictly`); false when there is none. The
+ * double never falls as the integer grows. */
+static bool first_integer(double bound, bool strictly, int64_t *out)
+{
+    int64_t lo = INT64_MIN, hi = INT64_MAX;
+    double last = (double)INT64_MAX;
+    if (strictly ? !(last > bound) : !(last >= bound))
+        return false;
+    while (lo < hi) {
+        int64_t middle = (int64_t)((uint64_t)lo + ((uint64_t)hi - (uint64_t)lo) / 2);
+        double value = (double)middle;
+        if (strictly ? value > bound : value >= bound)
+            hi = middle;
+        else
+            lo = middle + 1;
+    }
+    *out = lo;
+    return true;
+}
+
+bool plan_integer_bounds(double lo, double hi, int64_t *out_lo, int64_t *out_hi)
+{
+    int64_t past;
+    if (!(lo <= hi) || !first_integer(lo, false, out_lo))
+        return false;
+    *out_hi = INT64_MAX;
+    if (first_integer(hi, true, &past)) {
+        if (past == INT64_MIN)
+            return false;
+        *out_hi = past - 1;
+    }
+    return *out_lo <= *out_hi;
+}
+
 /* -------- hash-consing -------- */
 
 /* The times that a chain's conditions refer to are the anchor before, so the numbers tell them all.

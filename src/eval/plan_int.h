@@ -172,6 +172,9 @@ bool plan_is_ancestor(const plan *plan, uint32_t above, uint32_t level);
 /* The deeper of two levels on one line, or NO_LEVEL when they are on different branches. */
 uint32_t plan_join_levels(const plan *plan, uint32_t a, uint32_t b);
 
+/* The integers whose doubles lie in [lo, hi]; false when there are none. */
+bool plan_integer_bounds(double lo, double hi, int64_t *out_lo, int64_t *out_hi);
+
 /* -------- nodes: all return the id of the one node that is equal, simplified where that is free
  * -------- */
 

@@ -67,8 +67,13 @@ static void integer_range(worker *w, const mu_vector *vector, uint32_t n, int64_
         vector_valid_bits(vector, n, out);
         return;
     }
-    uint64_t from = lo <= vector->base ? 0 : (uint64_t)lo - (uint64_t)vector->base;
-    packed_range(w->job->kernels, vector, n, from, (uint64_t)hi - (uint64_t)vector->base, out);
+    if (vector->width == 8) { /* whole numbers: the difference to lo, in any base */
+        w->job->kernels->range_64(vector->data, n, (uint64_t)lo - (uint64_t)vector->base,
+                                  (uint64_t)hi - (uint64_t)lo, out);
+    } else {
+        uint64_t from = lo <= vector->base ? 0 : (uint64_t)lo - (uint64_t)vector->base;
+        packed_range(w->job->kernels, vector, n, from, (uint64_t)hi - (uint64_t)vector->base, out);
+    }
     keep_valid(w, vector, n, out);
 }
 
@@ -98,13 +103,14 @@ static void double_range(worker *w, const mu_vector *vector, uint32_t n, double 
     case MU_ENCODING_DOUBLE:
         w->job->kernels->range_double(vector->data, n, lo, hi, out);
         break;
-    case MU_ENCODING_INTEGER: /* written before the schema widened the column; scale is 0 */
-    case MU_ENCODING_DECIMAL: {
-        uint64_t largest = (uint64_t)vector->max - (uint64_t)vector->base;
-        if (vector->encoding == MU_ENCODING_DECIMAL || !vector->has_range)
-            largest = vector->width == 0   ? 0
-                      : vector->width == 8 ? (uint64_t)INT64_MAX - (uint64_t)vector->base
-                                           : ((uint64_t)1 << (vector->width * 8)) - 1;
+    case MU_ENCODING_INTEGER: { /* written before the schema widened the column */
+        int64_t from, to;
+        if (plan_integer_bounds(lo, hi, &from, &to))
+            integer_range(w, vector, n, from, to, out);
+        return;
+    }
+    case MU_ENCODING_DECIMAL: { /* at most 4 bytes wide */
+        uint64_t largest = ((uint64_t)1 << (vector->width * 8)) - 1;
         uint64_t from = first_packed(vector, largest, lo, false);
         uint64_t past = first_packed(vector, largest, hi, true);
         if (from < past)
