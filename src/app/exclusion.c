@@ -4,8 +4,8 @@
 
 /* An opt-out stands in any of these places; a schema may lack some, where then nobody opted out. */
 static const char *const opt_out_rules[] = {
-    "optOutConsentLevel.privacyOptOuts.exists(optOutType = \"general_opt_out\" and "
-    "optOutValue = \"out\")",
+    ("optOutConsentLevel.privacyOptOuts.exists(optOutType = \"general_opt_out\" and "
+     "optOutValue = \"out\")"),
     "privacyOptOuts.exists(optOutType = \"general_opt_out\" and optOutValue = \"out\")",
     "optInOut.globalOptout = true",
 };

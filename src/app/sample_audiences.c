@@ -31,8 +31,9 @@ static const char *const shared_conditions[] = {
     "homeAddress.countryCode = \"US\"",
     "loyalty.tier in [\"gold\", \"platinum\"]",
     "not (consents.collect.val = \"n\")",
-    "xEvent[eventType = \"commerce.purchases\" and timestamp occurs <= 30 days before now].count() "
-    ">= 1",
+    ("xEvent[eventType = \"commerce.purchases\" and timestamp occurs <= 30 days before "
+     "now].count() "
+     ">= 1"),
     "homeAddress.countryCode in [\"GB\", \"DE\", \"FR\"]",
     "person.gender = \"female\"",
     "xEvent[timestamp occurs <= 7 days before now].count() > 0",
