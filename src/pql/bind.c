@@ -108,6 +108,11 @@ static mu_pql *node_at(binder *b, const mu_pql *place, mu_pql_kind kind)
     return node;
 }
 
+const mu_pql *mu_bind_failed(binder *b, const mu_pql *place)
+{
+    return node_at(b, place, MU_PQL_SCHEMA_REFERENCE);
+}
+
 static const mu_pql *query_parameter(binder *b, const mu_pql *place, uint32_t position)
 {
     mu_pql *parameter = node_at(b, place, MU_PQL_PARAMETER);
@@ -229,7 +234,7 @@ static const mu_pql *bind_misplaced_time(binder *b, const mu_pql *node)
     mu_bind_report(b, node, "PQL-T03",
                    "a calendar interval or relative time stands only in a time "
                    "specification");
-    return mu_bind_copy(b, node);
+    return mu_bind_failed(b, node);
 }
 
 const mu_pql *mu_bind_node(binder *b, const mu_pql *node)
@@ -256,7 +261,7 @@ const mu_pql *mu_bind_node(binder *b, const mu_pql *node)
     case MU_PQL_FUNCTION_REFERENCE:
     case MU_PQL_LAMBDA:
         mu_bind_report(b, node, "PQL-T04", "a function is no value here");
-        return mu_bind_copy(b, node);
+        return mu_bind_failed(b, node);
     case MU_PQL_CALL:
         return mu_bind_call(b, node);
     case MU_PQL_SELECT:
@@ -278,8 +283,7 @@ const mu_pql *mu_bind_node(binder *b, const mu_pql *node)
     case MU_PQL_CHAIN:
         return mu_bind_chain(b, node);
     }
-    MU_ASSERT(!"a node of no known kind");
-    return node;
+    mu_assert_failed("the node is of a known kind", __FILE__, __LINE__);
 }
 
 /* -------- the whole query -------- */

@@ -89,7 +89,7 @@ const mu_pql *mu_bind_lambda(binder *b, const mu_pql *node, const mu_type *item,
     mu_pql *lambda = mu_bind_copy(b, node);
     if (node->kind != MU_PQL_LAMBDA && node->kind != MU_PQL_FUNCTION_REFERENCE) {
         mu_bind_report(b, node, "PQL-T04", "an expression for each item is expected here");
-        return lambda;
+        return mu_bind_failed(b, node);
     }
     uint32_t names_max = key != NULL ? 2 : 1;
     if (node->n_names > names_max)
@@ -102,7 +102,7 @@ const mu_pql *mu_bind_lambda(binder *b, const mu_pql *node, const mu_type *item,
     else if (body->kind == MU_PQL_FUNCTION_REFERENCE) {
         mu_bind_report(b, body, "PQL-R04", "unknown function '" MU_STR_FMT "'",
                        MU_STR_ARG(body->name));
-        return lambda;
+        return mu_bind_failed(b, node);
     }
     lambda->kind = MU_PQL_LAMBDA;
     lambda->function = MU_FN_AND; /* the zero of the enumeration: lambdas have no function */
@@ -252,21 +252,21 @@ static const mu_pql *bind_model_instances(binder *b, const mu_pql *node)
     mu_bind_report(b, node, "PQL-V09",
                    "'modelInstances' knows the model \"https://ns.adobe.com/xdm/context/"
                    "experienceevent\" only");
-    return mu_bind_copy(b, node);
+    return mu_bind_failed(b, node);
 }
 
-static const mu_pql *bind_unknown(binder *b, const mu_pql *node)
+/* The arguments of a call that cannot be right are still looked through. */
+static const mu_pql *bind_failed_call(binder *b, const mu_pql *node)
 {
-    mu_bind_report(b, node, "PQL-R04", "unknown function '" MU_STR_FMT "'", MU_STR_ARG(node->name));
-    mu_pql *call = mu_bind_copy(b, node);
-    const mu_pql **args = MU_NEW_ARRAY(b->arena, const mu_pql *, node->n_args);
-    for (uint32_t i = 0; i < node->n_args; i++)
-        args[i] =
-            node->args[i]->kind == MU_PQL_LAMBDA
-                ? mu_bind_lambda(b, node->args[i], mu_type_of(MU_TYPE_ANY), mu_type_of(MU_TYPE_ANY))
-                : mu_bind_node(b, node->args[i]);
-    call->args = args;
-    return call;
+    for (uint32_t i = 0; i < node->n_args; i++) {
+        b->map_entry_is_allowed = node->function == MU_FN_MAP;
+        if (node->args[i]->kind == MU_PQL_LAMBDA)
+            mu_bind_lambda(b, node->args[i], mu_type_of(MU_TYPE_ANY), mu_type_of(MU_TYPE_ANY));
+        else
+            mu_bind_node(b, node->args[i]);
+        b->map_entry_is_allowed = false;
+    }
+    return mu_bind_failed(b, node);
 }
 
 /* -------- all the others -------- */
@@ -325,21 +325,23 @@ const mu_pql *mu_bind_call(binder *b, const mu_pql *node)
 {
     bool is_map_body = b->map_entry_is_allowed;
     b->map_entry_is_allowed = false;
-    if (node->function == MU_FN_UNKNOWN)
-        return bind_unknown(b, node);
+    if (node->function == MU_FN_UNKNOWN) {
+        mu_bind_report(b, node, "PQL-R04", "unknown function '" MU_STR_FMT "'",
+                       MU_STR_ARG(node->name));
+        return bind_failed_call(b, node);
+    }
     const mu_pql_function_info *info = mu_pql_function_of(node->function);
-    bool has_arity = node->n_args >= info->arguments_min && node->n_args <= info->arguments_max;
-    if (!has_arity)
+    if (node->n_args < info->arguments_min || node->n_args > info->arguments_max) {
         report_arity(b, node, info);
-    if (has_arity && node->function == MU_FN_IN_SEGMENT)
+        return bind_failed_call(b, node);
+    }
+    if (node->function == MU_FN_IN_SEGMENT)
         return bind_in_segment(b, node);
-    if (has_arity && node->function == MU_FN_MODEL_INSTANCES)
+    if (node->function == MU_FN_MODEL_INSTANCES)
         return bind_model_instances(b, node);
     if (node->function == MU_FN_MAP_ENTRY && !is_map_body)
         mu_bind_report(b, node, "PQL-T04", "'mapEntry' stands only as the result of 'map'");
     mu_pql *call = bind_arguments(b, node, info, is_map_body);
-    if (!has_arity)
-        return call;
     mu_check_arguments(b, call);
     check_constants(b, call);
     call->type = mu_call_type(b, call);

@@ -46,6 +46,10 @@ const mu_pql *mu_bind_node(binder *b, const mu_pql *node);
 /* A new node like `node`, to be filled. */
 mu_pql *mu_bind_copy(binder *b, const mu_pql *node);
 
+/* What stands for a node with an error: no children, type ANY, so that nothing else is said of it.
+ * Only trees that are never handed out have such nodes. */
+const mu_pql *mu_bind_failed(binder *b, const mu_pql *place);
+
 /* All arguments of `from`, bound, into `to`. */
 void mu_bind_args(binder *b, const mu_pql *from, mu_pql *to);
 
@@ -53,7 +57,8 @@ void mu_bind_args(binder *b, const mu_pql *from, mu_pql *to);
 const mu_pql *mu_bind_condition(binder *b, const mu_pql *node, const char *code);
 
 /* An item expression: a LAMBDA, or what becomes one, for items of type `item`. With two names the
- * first has type `key`; NULL: two names are not allowed here. */
+ * first has type `key`; NULL: two names are not allowed here. The result is no LAMBDA when there is
+ * none to be had. */
 const mu_pql *mu_bind_lambda(binder *b, const mu_pql *node, const mu_type *item,
                              const mu_type *key);
 
