@@ -423,11 +423,26 @@ static mu_exit check_options(const mu_invocation *invocation)
     return MU_EXIT_DONE;
 }
 
+/* --memory-max as a ceiling that the system keeps: of memory of our own, not of mapped files. */
+static void limit_memory(const mu_options *options)
+{
+    if (!options->values[MU_OPTION_MEMORY_MAX].is_set)
+        return;
+    rlim_t bytes = (rlim_t)mu_options_memory_max(options);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) != 0)
+        return;
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        mu_say("warning: --memory-max could not be set: %s", strerror(errno));
+}
+
 static mu_exit run(mu_invocation *invocation)
 {
     const mu_options *options = &invocation->options;
     eval_run run = {.invocation = invocation, .n_threads = mu_options_threads(options)};
     mu_exit status = check_options(invocation);
+    limit_memory(options);
     if (status == MU_EXIT_DONE)
         status = mu_data_open(invocation, &run.data);
     if (status != MU_EXIT_DONE)

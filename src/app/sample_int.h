@@ -2,7 +2,7 @@
  *
  * Everything about person i follows from (seed, i) alone, so people can be made in any order and by
  * any thread, and the same seed gives the same bytes. Numbers of people, mixes and names are those
- * of docs/sample-data.md.
+ * of docs/commands.md.
  */
 #ifndef MU_APP_SAMPLE_INT_H
 #define MU_APP_SAMPLE_INT_H

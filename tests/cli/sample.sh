@@ -53,6 +53,13 @@ matches "messages" "$(head -1 messages/events.ndjson)" \
 n=$(wc -l <messages/events.ndjson)
 checks=$((checks + 1))
 [ "$n" -gt 3000 ] || fail "faults add lines: $n"
+if script --version >/dev/null 2>&1; then
+    line="'$muster_binary' sample --profiles 20000 --events 1500000 --until $until --out many --format csv --threads 1"
+    shown=$(TERM=xterm script -qec "$line" /dev/null </dev/null | tr '\r' '\n')
+    matches "a bar on a terminal" "$shown" 'sample \[#+\.*\] +[0-9]+ %  [0-9.]+ [kM] events/s  [0-9]+:[0-9]+ left'
+    shown=$(TERM=dumb script -qec "$line" /dev/null </dev/null)
+    same "none where it cannot be drawn" "$(grep -c 'left' <<<"$shown")" 0
+fi
 make_sample --profiles 3 --events 0 --out none
 same "no events are possible" "$(wc -c <none/events.ndjson)" 0
 finish
