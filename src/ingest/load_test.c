@@ -228,6 +228,44 @@ static void columns_lead_into_maps(void **state)
                 "\"xEvent\":[]}\n");
 }
 
+static void old_rows_take_new_fields(void **state)
+{
+    mu_load_fixture *f = *state;
+    load(f, "one.ndjson", EVENT("a", "2026-03-01T00:00:01Z", ",\"x\":{\"p\":[{\"q\":1}]}"));
+    load(f, "two.ndjson",
+         EVENT("b", "2026-03-01T00:00:02Z", ",\"x\":{\"p\":[{\"q\":2,\"r\":true}],\"s\":\"t\"}"));
+    assert_rows(f, "profile crm:1 {\"xEvent\":["
+                   "{\"_id\":\"a\",\"timestamp\":\"2026-03-01T00:00:01Z\"," IDENTITY_MAP
+                   ",\"$dataset\":\"default\",\"x\":{\"p\":[{\"q\":1}]}},"
+                   "{\"_id\":\"b\",\"timestamp\":\"2026-03-01T00:00:02Z\"," IDENTITY_MAP
+                   ",\"$dataset\":\"default\",\"x\":{\"p\":[{\"q\":2,\"r\":true}],"
+                   "\"s\":\"t\"}}]}\n");
+    /* a type that a load settled is final */
+    load(f, "three.ndjson", EVENT("c", "2026-03-01T00:00:03Z", ",\"x\":{\"p\":[{\"q\":2.5}]}"));
+    mu_buf_add_char(&f->rejects, 0);
+    assert_string_equal(f->rejects.ptr,
+                        "three.ndjson:1: x.p[].q: expected integer, found double\n");
+    mu_load_fixture_verify(f);
+}
+
+/* P4, P11 and P12. */
+static void names_and_identities_come_in_old_forms(void **state)
+{
+    mu_load_fixture *f = *state;
+    load(f, "in.ndjson",
+         "{\"header\":{\"datasetId\":\"d\"},\"body\":{\"xdmMeta\":{\"identityMap\":{\"email\":[{"
+         "\"id\":\"a@b.c\",\"primary\":\"true\"}]}},\"xdmEntity\":{\"@id\":\"r\",\"xdm:person\":{"
+         "\"xdm:name\":{\"xdm:firstName\":\"A\"}},\"repo:createDate\":\"2026-01-02 03:04:05\","
+         "\"_repo\":{\"modifyDate\":\"2026-01-02T03:04:06+0100\"},\"segmentMembership\":{\"ups\":{"
+         "\"s\":{\"status\":\"realized\"}},\"aam\":{\"t\":{\"status\":\"exited\"}}}}}}\n");
+    assert_no_rejects(f);
+    assert_rows(f, "profile Email:a@b.c {\"_id\":\"r\",\"_repo\":{\"createDate\":"
+                   "\"2026-01-02T03:04:05Z\",\"modifyDate\":\"2026-01-02T02:04:06Z\"},"
+                   "\"person\":{\"name\":{\"firstName\":\"A\"}},\"segmentMembership\":{\"aam\":{"
+                   "\"t\":{\"status\":\"exited\"}}},\"identityMap\":{\"email\":[{\"id\":\"a@b.c\","
+                   "\"primary\":true}]},\"xEvent\":[]}\n");
+}
+
 /* -------- order, chunks, slices -------- */
 
 static void add_random_line(mu_dice *dice, mu_buf *out, int i)
@@ -549,6 +587,8 @@ int main(void)
         TEST(events_are_sorted_and_duplicates_collapse),
         TEST(loads_are_idempotent_without_ids),
         TEST(later_records_are_laid_over_earlier_ones),
+        TEST(old_rows_take_new_fields),
+        TEST(names_and_identities_come_in_old_forms),
         TEST(lookup_records_are_replaced_whole),
         TEST(columns_lead_into_maps),
         cmocka_unit_test(order_of_lines_and_sizes_do_not_matter),
