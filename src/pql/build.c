@@ -242,7 +242,8 @@ static bool is_per_item(mu_pql_function function, size_t argument)
 const mu_pql *mu_build_call(mu_syntax *syntax, mu_place place, mu_str name,
                             const mu_pql *const *args, size_t n_args)
 {
-    mu_pql_function function = mu_pql_function_find(name);
+    bool is_bang = mu_str_equal(name, MU_STR("!"));
+    mu_pql_function function = is_bang ? MU_FN_NOT : mu_pql_function_find(name);
     if (function == MU_FN_ARRAY)
         return mu_build_array(syntax, place, args, n_args);
     if (function == MU_FN_SUBTRACT && n_args == 1) {

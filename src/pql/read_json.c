@@ -191,11 +191,8 @@ static mu_str read_function_name(mu_tree_reader *r, mu_spot at)
     mu_spot name = mu_spot_member(r, at, "fnName");
     if (name.json == NULL)
         name = mu_spot_need(r, at, "function");
-    mu_str text =
-        name.json->kind == MU_JSON_OBJECT ? read_function_literal(r, name) : mu_spot_name(r, name);
-    if (mu_str_equal(text, MU_STR("!")))
-        return MU_STR("not");
-    return mu_str_equal(text, MU_STR("exist")) ? MU_STR("exists") : text;
+    return name.json->kind == MU_JSON_OBJECT ? read_function_literal(r, name)
+                                             : mu_spot_name(r, name);
 }
 
 static bool is_function_literal(mu_spot at)

@@ -410,6 +410,8 @@ static void stored_forms_of_calls_become_the_plain_ones(void **state)
                 "a.startsWith(\"x\", false)");
     assert_text(*state, "stringCompare(b, a, \"x\")", "b.stringCompare(a, \"x\")");
     assert_text(*state, "array(1, a)", "[1, a]");
+    assert_text(*state, "`!`(a)", "not a");
+    assert_text(*state, "a.exist()", "a.exist()"); /* unknown, in both formats */
     assert_text(*state, "numbers.map(square).sum()", "numbers.map(square).sum()");
 }
 

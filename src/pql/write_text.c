@@ -417,8 +417,8 @@ static void print_aggregate(printer *p, const mu_pql *node)
     print(p, node->args[0], LEVEL_ADDITIVE);
     char first = p->buf->len > start ? p->buf->ptr[start] : '\0';
     bool is_wrapped = level_of(node->args[0]) < LEVEL_ADDITIVE;
-    bool is_misread = first == '(' || first == '[' || first == '-' ||
-                      p->aggregate_call_end == p->buf->len;
+    bool is_misread =
+        first == '(' || first == '[' || first == '-' || p->aggregate_call_end == p->buf->len;
     if (is_misread && !is_wrapped)
         wrap(p, start);
     pop_declarations(p, node);
