@@ -132,8 +132,8 @@ static void compare_data_set(comparison *comparing)
     } else if (is_wanted) {
         int64_t instants[3];
         mu_random_instants(&dice, test_case.now_ms, instants);
-        for (int i = 0; i < 3 && comparing->result.n_disagreements < comparing->disagreements_max;
-             i++) {
+        uint32_t n_before = comparing->result.n_disagreements;
+        for (int i = 0; i < 3 && comparing->result.n_disagreements == n_before; i++) {
             test_case.now_ms = instants[i];
             compare_instant(comparing, &arena, &test_case, &store,
                             i == 0 ? comparing->options->n_tested : 1);

@@ -95,179 +95,6 @@ mu_code mu_case_bind(const mu_case *test_case, const mu_snapshot *snapshot, mu_a
     return read_rows(out, err);
 }
 
-/* -------- the reference evaluator -------- */
-
-static mu_value resolve(void *context, mu_arena *arena, mu_str class_name, mu_str key)
-{
-    const mu_bound_case *bound = context;
-    const mu_entity *entity = mu_snapshot_entity(bound->snapshot, class_name);
-    bool found = false;
-    mu_row_place place;
-    mu_err err;
-    mu_value value = MU_VALUE_NULL;
-    if (entity == NULL)
-        return value;
-    mu_code code = mu_entity_find(entity, (mu_identity){.value = key}, &found, &place, &err);
-    if (code == MU_OK && found)
-        code = mu_part_row(entity->parts[place.part], place.row, arena, &value, &err);
-    MU_ASSERT(code == MU_OK);
-    return value;
-}
-
-mu_reference_context mu_case_context(const mu_bound_case *bound, uint32_t row)
-{
-    return (mu_reference_context){.now_ms = bound->now_ms,
-                                  .n_parameters = 1,
-                                  .parameters = &bound->rows[row].value,
-                                  .resolve = resolve,
-                                  .context = (void *)bound};
-}
-
-/* A row's answers so far, for inSegment. */
-typedef struct row_answers {
-    const mu_bound_case *bound;
-    const mu_case_answers *answers;
-    uint32_t row;
-} row_answers;
-
-static bool in_segment(void *context, mu_str id)
-{
-    const row_answers *so_far = context;
-    const mu_bound_case *bound = so_far->bound;
-    for (uint32_t i = 0; i < bound->n_rules; i++)
-        if (mu_str_equal(bound->audiences[i].id, id))
-            return so_far->answers->is_member[(size_t)i * bound->n_rows + so_far->row];
-    return false;
-}
-
-static mu_value resolve_for_row(void *context, mu_arena *arena, mu_str class_name, mu_str key)
-{
-    const row_answers *so_far = context;
-    return resolve((void *)so_far->bound, arena, class_name, key);
-}
-
-static void run_queries(const mu_bound_case *bound, const mu_pql *const *queries,
-                        mu_case_answers *answers)
-{
-    mu_arena scratch;
-    mu_arena_init(&scratch, SIZE_MAX);
-    for (uint32_t row = 0; row < bound->n_rows; row++) {
-        row_answers so_far = {bound, answers, row};
-        mu_reference_context context = mu_case_context(bound, row);
-        context.in_segment = in_segment;
-        context.resolve = resolve_for_row;
-        context.context = &so_far;
-        for (uint32_t i = 0; i < bound->n_rules; i++) {
-            uint32_t trips = 0;
-            bool is_member = mu_reference_is_member(&scratch, &context, queries[i], &trips);
-            answers->is_member[(size_t)i * bound->n_rows + row] = is_member;
-            for (unsigned guard = 0; guard < MU_GUARD_COUNT_; guard++)
-                answers->trips[guard] += (trips >> guard) & 1;
-            mu_arena_reset(&scratch);
-        }
-    }
-    mu_arena_free(&scratch);
-}
-
-typedef const mu_pql *reroute(mu_arena *arena, const mu_bound_case *bound, const mu_pql *query,
-                              mu_err *err);
-
-static mu_code run_rerouted(const mu_bound_case *bound, reroute *route, mu_case_answers *answers,
-                            mu_err *err)
-{
-    const mu_pql **queries = MU_NEW_ARRAY(bound->arena, const mu_pql *, bound->n_rules + 1);
-    for (uint32_t i = 0; i < bound->n_rules; i++) {
-        queries[i] = route(bound->arena, bound, bound->audiences[i].query, err);
-        if (queries[i] == NULL)
-            return MU_E_SYNTAX;
-    }
-    run_queries(bound, queries, answers);
-    return MU_OK;
-}
-
-static const mu_pql *as_is(mu_arena *arena, const mu_bound_case *bound, const mu_pql *query,
-                           mu_err *err)
-{
-    (void)arena, (void)bound, (void)err;
-    return query;
-}
-
-mu_code mu_case_run_reference(void *context, const mu_bound_case *bound, mu_case_answers *answers,
-                              mu_err *err)
-{
-    (void)context;
-    return run_rerouted(bound, as_is, answers, err);
-}
-
-/* Prints the tree, reads it again and binds it. */
-static const mu_pql *reread(mu_arena *arena, const mu_bound_case *bound, const mu_pql *query,
-                            bool as_json, bool is_bound, mu_err *err)
-{
-    mu_buf buf;
-    mu_buf_init(&buf, 1 << 26);
-    if (as_json)
-        mu_pql_write_json(&buf, query);
-    else
-        mu_pql_write_text(&buf, query);
-    mu_str text = mu_arena_copy(arena, mu_buf_str(&buf));
-    mu_buf_free(&buf);
-    mu_pql_diagnostics diagnostics;
-    mu_pql_diagnostics_init(&diagnostics, arena);
-    mu_pql_bind_options options = {.schema = mu_snapshot_schema(bound->snapshot),
-                                   .must_be_condition = true};
-    const mu_pql *tree = NULL, *out = NULL;
-    mu_code code = as_json ? mu_pql_parse_json(arena, text, &tree, &diagnostics)
-                           : mu_pql_parse_text(arena, text, &tree, &diagnostics);
-    if (code == MU_OK && is_bound)
-        code = mu_pql_bind(arena, tree, &options, &out, &diagnostics);
-    if (code == MU_OK)
-        return is_bound ? out : tree;
-    mu_fail(err, code, "cannot read back %.380s: %s", text.ptr,
-            diagnostics.n == 0
-                ? ""
-                : mu_pql_diagnostic_line(arena, &diagnostics.items[diagnostics.n - 1]).ptr);
-    return NULL;
-}
-
-static const mu_pql *through_text(mu_arena *arena, const mu_bound_case *bound, const mu_pql *query,
-                                  mu_err *err)
-{
-    return reread(arena, bound, query, false, true, err);
-}
-
-static const mu_pql *through_json(mu_arena *arena, const mu_bound_case *bound, const mu_pql *query,
-                                  mu_err *err)
-{
-    return reread(arena, bound, query, true, true, err);
-}
-
-static const mu_pql *through_text_unbound(mu_arena *arena, const mu_bound_case *bound,
-                                          const mu_pql *query, mu_err *err)
-{
-    return reread(arena, bound, query, false, false, err);
-}
-
-mu_code mu_case_run_reference_text(void *context, const mu_bound_case *bound,
-                                   mu_case_answers *answers, mu_err *err)
-{
-    (void)context;
-    return run_rerouted(bound, through_text, answers, err);
-}
-
-mu_code mu_case_run_reference_json(void *context, const mu_bound_case *bound,
-                                   mu_case_answers *answers, mu_err *err)
-{
-    (void)context;
-    return run_rerouted(bound, through_json, answers, err);
-}
-
-mu_code mu_case_run_reference_unbound(void *context, const mu_bound_case *bound,
-                                      mu_case_answers *answers, mu_err *err)
-{
-    (void)context;
-    return run_rerouted(bound, through_text_unbound, answers, err);
-}
-
 /* -------- comparing -------- */
 
 static bool run(const mu_bound_case *bound, const mu_case_evaluator *evaluator,
@@ -349,15 +176,16 @@ static void write_value(mu_buf *buf, mu_value value)
     MU_BUF_ADD(buf, "\n");
 }
 
+/* In the form that tests/data/eval-cases.txt takes. */
 static void write_data(mu_buf *buf, const mu_random_data *data)
 {
-    MU_BUF_ADD(buf, "profile type: ");
+    MU_BUF_ADD(buf, "profile ");
     mu_notation_write(buf, data->schema->profile);
-    MU_BUF_ADD(buf, "\nevent type: ");
+    MU_BUF_ADD(buf, "\nevent ");
     mu_notation_write(buf, data->schema->event);
     MU_BUF_ADD(buf, "\n");
     for (uint32_t i = 0; i < data->schema->n_lookup_classes; i++) {
-        mu_buf_add_format(buf, "class " MU_STR_FMT ": ",
+        mu_buf_add_format(buf, "class " MU_STR_FMT " ",
                           MU_STR_ARG(data->schema->lookup_classes[i].name));
         mu_notation_write(buf, data->schema->lookup_classes[i].type);
         MU_BUF_ADD(buf, "\n");
@@ -366,14 +194,11 @@ static void write_data(mu_buf *buf, const mu_random_data *data)
         mu_buf_add_format(buf, "%u parts, the first %s older schema\n", data->n_parts,
                           data->first_schema == data->schema ? "without" : "with");
     for (uint32_t i = 0; i < data->n_profiles && i < 5; i++) {
-        mu_buf_add_format(buf, "profile " MU_STR_FMT " in part %u: ",
-                          MU_STR_ARG(data->profiles[i].identity), data->profiles[i].part);
+        MU_BUF_ADD(buf, "row ");
         write_value(buf, data->profiles[i].row);
     }
     for (uint32_t i = 0; i < data->n_records && i < 5; i++) {
-        mu_buf_add_format(buf, "record " MU_STR_FMT " " MU_STR_FMT ": ",
-                          MU_STR_ARG(data->records[i].class_name),
-                          MU_STR_ARG(data->records[i].key));
+        mu_buf_add_format(buf, "record " MU_STR_FMT " ", MU_STR_ARG(data->records[i].class_name));
         write_value(buf, data->records[i].value);
     }
 }
@@ -383,10 +208,9 @@ void mu_case_write(mu_buf *buf, const mu_case *test_case, const mu_disagreement 
 {
     char now[MU_TIME_TEXT_MAX];
     size_t now_len = mu_format_time(test_case->now_ms, now);
-    mu_buf_add_format(buf, "now: %.*s\n", (int)now_len, now);
+    mu_buf_add_format(buf, "now %.*s\n", (int)now_len, now);
     for (uint32_t i = 0; i < test_case->n_rules && i < 20; i++)
-        mu_buf_add_format(buf, "rule " MU_STR_FMT ": " MU_STR_FMT "\n",
-                          MU_STR_ARG(test_case->rules[i].id), MU_STR_ARG(test_case->rules[i].text));
+        mu_buf_add_format(buf, "rule " MU_STR_FMT "\n", MU_STR_ARG(test_case->rules[i].text));
     if (disagreement->text[0] != '\0')
         mu_buf_add_format(buf, "%s\n", disagreement->text);
     else

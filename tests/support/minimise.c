@@ -1,4 +1,5 @@
 #include "tests/support/differential.h"
+#include "tests/support/notation.h"
 #include "tests/support/tree_edit.h"
 
 typedef struct laboratory {
@@ -256,6 +257,71 @@ static void shrink_record(laboratory *lab, uint32_t record)
     }
 }
 
+/* -------- schema -------- */
+
+/* The type without the field numbered `target` in preorder, or the type itself. */
+static const mu_type *without_field(mu_arena *arena, const mu_type *type, uint32_t *at,
+                                    uint32_t target)
+{
+    if (type->kind == MU_TYPE_LIST || type->kind == MU_TYPE_MAP) {
+        const mu_type *item = without_field(arena, type->item, at, target);
+        if (item == type->item)
+            return type;
+        return type->kind == MU_TYPE_LIST ? mu_type_new_list(arena, item)
+                                          : mu_type_new_map(arena, item);
+    }
+    mu_str *names = MU_NEW_ARRAY(arena, mu_str, type->n_fields + 1);
+    const mu_type **types = MU_NEW_ARRAY(arena, const mu_type *, type->n_fields + 1);
+    bool is_changed = false;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        mu_str name = type->field_names[i];
+        bool is_kept = mu_str_equal(name, MU_STR("timestamp")) ||
+                       mu_str_equal(name, MU_STR("_id")) || mu_str_equal(name, MU_STR("id"));
+        if (!is_kept && (*at)++ == target) {
+            is_changed = true;
+            continue;
+        }
+        names[n] = name;
+        types[n] = without_field(arena, type->field_types[i], at, target);
+        is_changed |= types[n++] != type->field_types[i];
+    }
+    return is_changed ? mu_type_new_object(arena, n, names, types) : type;
+}
+
+static bool with_schema(laboratory *lab, const mu_schema *schema)
+{
+    mu_case candidate = lab->best;
+    mu_random_data *data = &candidate.data;
+    data->profiles =
+        without_run(lab->arena, data->profiles, data->n_profiles, sizeof *data->profiles, 0, 0);
+    for (uint32_t i = 0; i < data->n_profiles; i++)
+        data->profiles[i].row = mu_value_reshape(lab->arena, data->profiles[i].row,
+                                                 lab->best.data.schema->row, schema->row);
+    data->schema = data->first_schema = schema;
+    return take(lab, &candidate, false);
+}
+
+/* Drops the fields of profiles and events that nothing needs; only of a case in one part. */
+static void shrink_schema(laboratory *lab)
+{
+    const mu_random_data *data = &lab->best.data;
+    bool has_one_part = data->n_parts == 1 && data->schema == data->first_schema;
+    for (uint32_t i = 0; i < data->n_profiles; i++)
+        has_one_part &= mu_value_is_null(data->profiles[i].outdated);
+    for (uint32_t target = 0; has_one_part && lab->tries_left > 0;) {
+        const mu_schema *old = lab->best.data.schema;
+        uint32_t at = 0;
+        const mu_type *profile = without_field(lab->arena, old->profile, &at, target);
+        const mu_type *event = without_field(lab->arena, old->event, &at, target);
+        if (profile == old->profile && event == old->event)
+            return;
+        if (!with_schema(lab, mu_schema_of_types(lab->arena, profile, event, old->n_lookup_classes,
+                                                 old->lookup_classes)))
+            target++;
+    }
+}
+
 /* -------- rule texts -------- */
 
 typedef struct rule_edit {
@@ -355,6 +421,7 @@ void mu_case_minimise(mu_arena *arena, mu_case *test_case, const mu_case_evaluat
         shrink_data(&lab);
         shrink_rules(&lab);
     } while (lab.progressed && lab.tries_left > 0);
+    shrink_schema(&lab);
     drop_store(&lab);
     mu_arena_free(&lab.scratch);
     *test_case = lab.best;

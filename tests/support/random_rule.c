@@ -139,20 +139,20 @@ static mu_str list_test(rule_maker *maker, unsigned depth)
         return TEXT(maker, S ".count() %s %u", A(list.text), comparisons[pick(maker, 6)],
                     pick(maker, 5));
     case 3: {
-        term key = rule_per_item(maker, list.type->item, K_NUMBER, inner, true);
+        term key = rule_per_item(maker, list, K_NUMBER, inner, true);
         return TEXT(maker, S ".%s(" S ") %s " S, A(list.text),
                     ONE_OF(maker, "sum", "average", "min", "max"), A(key.text),
                     comparisons[pick(maker, 6)], A(rule_literal(maker, MU_TYPE_DOUBLE).text));
     }
     case 4: {
-        term key = rule_per_item(maker, list.type->item, K_NUMBER | K_TIME | K_STRING, 0, true);
-        term body = rule_per_item(maker, list.type->item, 0, inner, false);
+        term key = rule_per_item(maker, list, K_NUMBER | K_TIME | K_STRING, 0, true);
+        term body = rule_per_item(maker, list, 0, inner, false);
         return TEXT(maker, S ".%s(" S ", %u).exists(" S ")", A(list.text),
                     ONE_OF(maker, "topN", "bottomN"), A(key.text), 1 + pick(maker, 3),
                     A(body.text));
     }
     default: {
-        term body = rule_per_item(maker, list.type->item, 0, inner, true);
+        term body = rule_per_item(maker, list, 0, inner, true);
         return TEXT(maker, S ".exists(" S ")", A(list.text), A(body.text));
     }
     }
@@ -169,10 +169,9 @@ static mu_str time_test(rule_maker *maker, unsigned depth)
 
 static mu_str quantified(rule_maker *maker, unsigned depth)
 {
-    uint32_t outer = maker->n_variables;
-    mu_str declarations;
-    rule_declarations(maker, depth, &declarations);
-    maker->n_variables = outer;
+    rule_mark mark = rule_enter(maker);
+    mu_str declarations = rule_declarations(maker, depth);
+    rule_leave(maker, mark);
     return TEXT(maker, "(%s " S ")",
                 ONE_OF(maker, "exists", "some", "forall", "all", "none", "one", "select"),
                 A(declarations));
@@ -261,7 +260,8 @@ static mu_str leaf(rule_maker *maker, unsigned depth)
         return flag(maker);
     if (choice < 94)
         return segment_test(maker, depth);
-    return rule_chain(maker, depth > 0 ? depth - 1 : 0);
+    return rule_may_use_events(maker) ? rule_chain(maker, depth > 0 ? depth - 1 : 0)
+                                      : string_test(maker, depth);
 }
 
 mu_str rule_condition(rule_maker *maker, unsigned depth)

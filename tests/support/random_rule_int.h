@@ -28,6 +28,7 @@ typedef struct rule_maker {
     uint32_t n_variables;
     variable variables[VARIABLES_MAX];
     uint32_t alias_start, alias_end; /* those of `variables` that are aliases of the chain around */
+    unsigned event_depth;            /* enclosing iterations over lists made of xEvent */
     uint32_t n_names;                /* handed out so far, so that no variable hides another */
 } rule_maker;
 
@@ -71,6 +72,10 @@ mu_str rule_string_literal(rule_maker *maker, mu_str value);
 /* A field path whose type is in `kinds`; a list only when its items are in `items`. */
 term rule_path(rule_maker *maker, unsigned kinds, unsigned items);
 
+/* May another list of events be gone through here, or would that take too long? */
+bool rule_may_use_events(const rule_maker *maker);
+bool rule_is_of_events(term list);
+
 /* A literal of a scalar kind. */
 term rule_literal(rule_maker *maker, mu_type_kind kind);
 
@@ -82,14 +87,31 @@ term rule_list(rule_maker *maker, unsigned items, unsigned depth);
 
 /* An expression evaluated for the items of `list`: `[cond]`, `exists(cond)` ... `kinds` 0 means a
  * condition. Sometimes an explicit lambda where `may_be_lambda`. */
-term rule_per_item(rule_maker *maker, const mu_type *item, unsigned kinds, unsigned depth,
+term rule_per_item(rule_maker *maker, term list, unsigned kinds, unsigned depth,
                    bool may_be_lambda);
 
 /* A list, or xEvent, narrowed by a filter now and then. */
 term rule_objects(rule_maker *maker, unsigned depth);
 
-/* "a from L where c, b from a.m where d" with the variables bound in maker; returns how many. */
-uint32_t rule_declarations(rule_maker *maker, unsigned depth, mu_str *out);
+/* What declarations add to the maker and leaving takes away again. */
+typedef struct rule_mark {
+    uint32_t n_variables;
+    unsigned event_depth;
+} rule_mark;
+
+static inline rule_mark rule_enter(const rule_maker *maker)
+{
+    return (rule_mark){maker->n_variables, maker->event_depth};
+}
+
+static inline void rule_leave(rule_maker *maker, rule_mark mark)
+{
+    maker->n_variables = mark.n_variables;
+    maker->event_depth = mark.event_depth;
+}
+
+/* "a from L where c, b from a.m where d"; the variables stay until rule_leave. */
+mu_str rule_declarations(rule_maker *maker, unsigned depth);
 
 /* -------- time -------- */
 

@@ -18,6 +18,16 @@ mu_str rule_new_name(rule_maker *maker, const char *prefix)
     return TEXT(maker, "%s%u", prefix, maker->n_names++);
 }
 
+bool rule_may_use_events(const rule_maker *maker)
+{
+    return maker->event_depth < (maker->options->is_cheap ? 1u : 2u);
+}
+
+bool rule_is_of_events(term list)
+{
+    return mu_str_find(list.text, MU_STR("xEvent")) != SIZE_MAX;
+}
+
 /* -------- paths -------- */
 
 static bool is_plain_name(mu_str name)
@@ -79,6 +89,8 @@ static term step(rule_maker *maker, term at)
     if (inner->kind != MU_TYPE_OBJECT || inner->n_fields == 0)
         return NO_TERM;
     uint32_t field = pick(maker, inner->n_fields);
+    if (mu_str_equal(inner->field_names[field], MU_STR("xEvent")) && !rule_may_use_events(maker))
+        return NO_TERM;
     return (term){with_field(maker, at.text, inner->field_names[field]),
                   projected(maker, at.type, inner->field_types[field])};
 }
@@ -92,7 +104,8 @@ static term path_start(rule_maker *maker)
         variable found =
             maker->variables[maker->n_variables - 1 -
                              (chance(maker, 60) ? 0 : pick(maker, maker->n_variables))];
-        return (term){found.name, found.type};
+        if (found.type->kind != MU_TYPE_LIST || rule_may_use_events(maker))
+            return (term){found.name, found.type};
     }
     if (innermost > 0 && choice < 45) {
         uint32_t up = 1 + pick(maker, innermost);
@@ -101,7 +114,7 @@ static term path_start(rule_maker *maker)
     }
     if (choice < 50)
         return (term){MU_STR("$1"), maker->scopes[0]};
-    if (choice < 53 && innermost > 0)
+    if (choice < 53 && innermost > 0 && rule_may_use_events(maker))
         return (term){MU_STR("xEvent"),
                       mu_type_new_list(maker->arena, maker->options->schema->event)};
     const mu_type *scope = maker->scopes[innermost];
@@ -233,12 +246,11 @@ static term from_list(rule_maker *maker, unsigned kinds, unsigned depth)
 
 static term aggregate(rule_maker *maker, unsigned depth)
 {
-    uint32_t outer = maker->n_variables;
-    mu_str declarations;
+    rule_mark mark = rule_enter(maker);
     const char *function = ONE_OF(maker, "sum", "min", "max", "average", "count");
-    rule_declarations(maker, depth, &declarations);
+    mu_str declarations = rule_declarations(maker, depth);
     term body = rule_scalar(maker, K_NUMBER, depth);
-    maker->n_variables = outer;
+    rule_leave(maker, mark);
     bool needs_parentheses = body.text.ptr[0] == '(' || chance(maker, 50);
     return double_term(TEXT(maker, "(%s %s" S "%s over " S ")", function,
                             needs_parentheses ? "(" : "", A(body.text),
@@ -252,7 +264,7 @@ static term reduction(rule_maker *maker, unsigned depth)
     unsigned inner = depth > 0 ? depth - 1 : 0;
     if (chance(maker, 35)) {
         term objects = rule_objects(maker, inner);
-        term key = rule_per_item(maker, objects.type->item, K_NUMBER, inner, true);
+        term key = rule_per_item(maker, objects, K_NUMBER, inner, true);
         const char *function = ONE_OF(maker, "sum", "average", "min", "max");
         return double_term(TEXT(maker, S ".%s(" S ")", A(objects.text), function, A(key.text)));
     }
@@ -264,7 +276,7 @@ static term reduction(rule_maker *maker, unsigned depth)
     case 0:
         return integer_term(TEXT(maker, S ".distinct().count()", A(list.text)));
     case 1: {
-        term key = rule_per_item(maker, list.type->item, K_SCALAR, 0, true);
+        term key = rule_per_item(maker, list, K_SCALAR, 0, true);
         return integer_term(TEXT(maker, S ".groupBy(" S ").count()", A(list.text), A(key.text)));
     }
     case 2:
@@ -481,18 +493,17 @@ static term array_literal(rule_maker *maker, unsigned items)
 
 static term select_list(rule_maker *maker, unsigned depth)
 {
-    uint32_t outer = maker->n_variables;
-    mu_str declarations;
-    rule_declarations(maker, depth, &declarations);
-    const mu_type *type = maker->variables[outer].type;
-    maker->n_variables = outer;
+    rule_mark mark = rule_enter(maker);
+    mu_str declarations = rule_declarations(maker, depth);
+    const mu_type *type = maker->variables[mark.n_variables].type;
+    rule_leave(maker, mark);
     return (term){TEXT(maker, "(select " S ")", A(declarations)),
                   mu_type_new_list(maker->arena, type)};
 }
 
 static term grouped(rule_maker *maker, term list, unsigned depth)
 {
-    term key = rule_per_item(maker, list.type->item, K_SCALAR, depth, true);
+    term key = rule_per_item(maker, list, K_SCALAR, depth, true);
     const mu_type *integers = mu_type_new_list(maker->arena, mu_type_of(MU_TYPE_INTEGER));
     const mu_type *keys = mu_type_new_list(maker->arena, mu_type_of(MU_TYPE_STRING));
     mu_str group = TEXT(maker, S ".groupBy(" S ")", A(list.text), A(key.text));
@@ -512,28 +523,27 @@ static term grouped(rule_maker *maker, term list, unsigned depth)
 /* One more step over a list of anything. */
 static term derived(rule_maker *maker, term list, unsigned depth)
 {
-    const mu_type *item = list.type->item;
     switch (pick(maker, 7)) {
     case 0:
     case 1: {
-        term condition = rule_per_item(maker, item, 0, depth, false);
+        term condition = rule_per_item(maker, list, 0, depth, false);
         return (term){TEXT(maker, S "[" S "]", A(list.text), A(condition.text)), list.type};
     }
     case 2: {
-        term condition = rule_per_item(maker, item, 0, depth, true);
+        term condition = rule_per_item(maker, list, 0, depth, true);
         return (term){TEXT(maker, S ".filter(" S ")", A(list.text), A(condition.text)), list.type};
     }
     case 3:
         return (term){TEXT(maker, S ".distinct()", A(list.text)), list.type};
     case 4:
     case 5: {
-        term key = rule_per_item(maker, item, K_NUMBER | K_STRING | K_TIME, depth, true);
+        term key = rule_per_item(maker, list, K_NUMBER | K_STRING | K_TIME, depth, true);
         return (term){TEXT(maker, S ".%s(" S ", %u)", A(list.text),
                            ONE_OF(maker, "topN", "bottomN"), A(key.text), pick(maker, 5)),
                       list.type};
     }
     default: {
-        term value = rule_per_item(maker, item, K_SCALAR, depth, true);
+        term value = rule_per_item(maker, list, K_SCALAR, depth, true);
         return (term){TEXT(maker, S ".map(" S ")", A(list.text), A(value.text)),
                       mu_type_new_list(maker->arena, value.type)};
     }
@@ -571,27 +581,31 @@ term rule_objects(rule_maker *maker, unsigned depth)
 {
     bool is_nested = maker->n_scopes > 1;
     term list = {MU_STR("xEvent"), mu_type_new_list(maker->arena, maker->options->schema->event)};
-    if (is_nested ? !chance(maker, maker->options->is_cheap ? 0 : 5) : chance(maker, 35)) {
+    bool wants_events = chance(maker, is_nested ? 5 : 65);
+    if (!wants_events || !rule_may_use_events(maker)) {
         term path = rule_path(maker, K_LIST, K_OBJECT);
-        bool is_events = path.text.ptr == NULL || mu_str_find(path.text, MU_STR("xEvent")) == 0;
-        if (!is_nested || !is_events || !maker->options->is_cheap)
-            list = path.text.ptr == NULL ? list : path;
+        if (path.text.ptr != NULL)
+            list = path;
+        else if (!rule_may_use_events(maker))
+            return (term){MU_STR("[]"), list.type};
     }
     if (!chance(maker, 60))
         return list;
-    term condition = rule_per_item(maker, list.type->item, 0, depth, false);
+    term condition = rule_per_item(maker, list, 0, depth, false);
     list.text = TEXT(maker, S "[" S "]", A(list.text), A(condition.text));
     return list;
 }
 
-term rule_per_item(rule_maker *maker, const mu_type *item, unsigned kinds, unsigned depth,
-                   bool may_be_lambda)
+term rule_per_item(rule_maker *maker, term list, unsigned kinds, unsigned depth, bool may_be_lambda)
 {
     if (maker->n_scopes == SCOPES_MAX)
         return kinds == 0 ? (term){MU_STR("true"), mu_type_of(MU_TYPE_BOOLEAN)}
                           : rule_literal(maker, one_kind(maker, kinds));
     uint32_t outer = maker->n_variables;
     mu_str arrow = MU_STR("");
+    const mu_type *item = list.type->item;
+    bool is_of_events = rule_is_of_events(list);
+    maker->event_depth += is_of_events;
     maker->scopes[maker->n_scopes++] = item;
     if (may_be_lambda && chance(maker, 12) && outer < VARIABLES_MAX) {
         mu_str name = rule_new_name(maker, "i");
@@ -604,6 +618,7 @@ term rule_per_item(rule_maker *maker, const mu_type *item, unsigned kinds, unsig
     else
         body = rule_scalar(maker, kinds, depth);
     maker->n_scopes--;
+    maker->event_depth -= is_of_events;
     maker->n_variables = outer;
     body.text = TEXT(maker, S S, A(arrow), A(body.text));
     return body;
@@ -625,15 +640,10 @@ static term declared_list(rule_maker *maker, unsigned depth, uint32_t n_before)
                 return at;
         }
     }
-    term list = rule_list(maker, K_SCALAR | K_OBJECT, depth > 0 ? depth - 1 : 0);
-    bool is_events = mu_str_find(list.text, MU_STR("xEvent")) != SIZE_MAX;
-    bool is_repeated = n_before > 0 || maker->n_scopes > 1 || maker->options->is_cheap;
-    return is_events && is_repeated && !chance(maker, maker->options->is_cheap ? 0 : 15)
-               ? array_literal(maker, K_NUMBER | K_STRING)
-               : list;
+    return rule_list(maker, K_SCALAR | K_OBJECT, depth > 0 ? depth - 1 : 0);
 }
 
-uint32_t rule_declarations(rule_maker *maker, unsigned depth, mu_str *out)
+mu_str rule_declarations(rule_maker *maker, unsigned depth)
 {
     uint32_t n = chance(maker, 30) ? 2 : 1, made = 0;
     mu_str text = MU_STR("");
@@ -649,6 +659,5 @@ uint32_t rule_declarations(rule_maker *maker, unsigned depth, mu_str *out)
         made++;
     }
     MU_ASSERT(made > 0);
-    *out = text;
-    return made;
+    return text;
 }

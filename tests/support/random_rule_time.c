@@ -91,15 +91,16 @@ mu_str rule_time_spec(rule_maker *maker, unsigned depth)
 /* -------- chains -------- */
 
 /* WHAT and WHERE share the event's scope. */
-static mu_str event_condition(rule_maker *maker, const mu_type *event, unsigned depth)
+static mu_str event_condition(rule_maker *maker, term list, unsigned depth)
 {
+    const mu_type *event = list.type->item;
     int type = event->kind == MU_TYPE_OBJECT ? mu_type_field(event, MU_STR("eventType")) : -1;
     if (type >= 0 && chance(maker, 45))
         return TEXT(maker, "eventType = " S,
                     A(rule_string_literal(maker, mu_random_word(maker->dice))));
     if (chance(maker, 8))
         return MU_STR("true");
-    return rule_per_item(maker, event, 0, depth, false).text;
+    return rule_per_item(maker, list, 0, depth, false).text;
 }
 
 static mu_str count_clause(rule_maker *maker, bool is_only, bool is_excluded)
@@ -115,21 +116,20 @@ static mu_str count_clause(rule_maker *maker, bool is_only, bool is_excluded)
     return TEXT(maker, " COUNT(%s%u)", ONE_OF(maker, "", ">= ", "> "), n);
 }
 
-static mu_str element(rule_maker *maker, const mu_type *event, unsigned depth, bool is_only,
-                      bool is_excluded)
+static mu_str element(rule_maker *maker, term list, unsigned depth, bool is_only, bool is_excluded)
 {
-    mu_str text = TEXT(maker, "WHAT(" S ")", A(event_condition(maker, event, depth)));
+    mu_str text = TEXT(maker, "WHAT(" S ")", A(event_condition(maker, list, depth)));
     if (chance(maker, 45))
         text = TEXT(maker, S " WHEN(" S ")", A(text), A(rule_time_spec(maker, 1)));
     if (chance(maker, 10))
-        text = TEXT(maker, S " WHERE(" S ")", A(text), A(event_condition(maker, event, 0)));
+        text = TEXT(maker, S " WHERE(" S ")", A(text), A(event_condition(maker, list, 0)));
     if (chance(maker, is_only ? 35 : 15))
         text = TEXT(maker, S S, A(text), A(count_clause(maker, is_only, is_excluded)));
     return text;
 }
 
 /* What may stand between two elements, or an EXCLUDE at either end. */
-static mu_str between_elements(rule_maker *maker, const mu_type *event, bool is_inside)
+static mu_str between_elements(rule_maker *maker, term list, bool is_inside)
 {
     mu_str text = MU_STR("");
     if (is_inside && chance(maker, 20))
@@ -137,7 +137,7 @@ static mu_str between_elements(rule_maker *maker, const mu_type *event, bool is_
             TEXT(maker, "GAP(%s%u %s), ", ONE_OF(maker, "", "<= ", "< ", ">= ", "> ", "= ", "!= "),
                  count(maker), unit(maker));
     if (chance(maker, 15))
-        text = TEXT(maker, S "EXCLUDE(" S "), ", A(text), A(element(maker, event, 0, false, true)));
+        text = TEXT(maker, S "EXCLUDE(" S "), ", A(text), A(element(maker, list, 0, false, true)));
     return text;
 }
 
@@ -170,9 +170,9 @@ mu_str rule_chain(rule_maker *maker, unsigned depth)
                        A(time_field));
     maker->alias_start = maker->alias_end = outer;
     for (uint32_t i = 0; i < n && maker->n_variables < VARIABLES_MAX; i++) {
-        text = TEXT(maker, S S, A(text), A(between_elements(maker, list.type->item, i > 0)));
+        text = TEXT(maker, S S, A(text), A(between_elements(maker, list, i > 0)));
         mu_str alias = rule_new_name(maker, "C");
-        mu_str body = element(maker, list.type->item, depth, n == 1, false);
+        mu_str body = element(maker, list, depth, n == 1, false);
         bool is_named = chance(maker, 75);
         text = TEXT(maker, S S "%s" S "%s", A(text), A(is_named ? alias : MU_STR("")),
                     is_named ? ": " : "", A(body), i + 1 < n ? ", " : "");
@@ -182,8 +182,7 @@ mu_str rule_chain(rule_maker *maker, unsigned depth)
         }
     }
     if (chance(maker, 12))
-        text = TEXT(maker, S ", EXCLUDE(" S ")", A(text),
-                    A(element(maker, list.type->item, 0, false, true)));
+        text = TEXT(maker, S ", EXCLUDE(" S ")", A(text), A(element(maker, list, 0, false, true)));
     maker->n_variables = outer;
     maker->alias_start = outer_start;
     maker->alias_end = outer_end;

@@ -207,16 +207,24 @@ static bool offer_literals(editor *editing, const mu_pql *node)
     return false;
 }
 
-static bool offer_children(editor *editing, const mu_pql *node)
+#define DESCENDANTS_MAX 80
+
+/* Offers what hangs below `node` in its place, the nearest first. */
+static bool offer_descendants(editor *editing, const mu_pql *node)
 {
+    if (node->kind == MU_PQL_LAMBDA)
+        return false;
     slot *slots = MU_NEW_ARRAY(editing->arena, slot, SLOTS_MAX);
-    uint32_t n = slots_of(node, slots);
-    for (uint32_t i = 0; i < n; i++) {
-        const mu_pql *child = child_at(node, slots[i]);
-        if (node->kind != MU_PQL_LAMBDA && child->kind == MU_PQL_LAMBDA && child->n_args > 0)
-            child = child->args[0];
-        if (node->kind != MU_PQL_LAMBDA && offer(editing, child))
+    const mu_pql **queue = MU_NEW_ARRAY(editing->arena, const mu_pql *, DESCENDANTS_MAX + 1);
+    uint32_t n = 0;
+    queue[n++] = node;
+    for (uint32_t at = 0; at < n; at++) {
+        bool is_offered = at > 0 && queue[at]->kind != MU_PQL_LAMBDA;
+        if (is_offered && offer(editing, queue[at]))
             return true;
+        uint32_t n_slots = slots_of(queue[at], slots);
+        for (uint32_t i = 0; i < n_slots && n < DESCENDANTS_MAX; i++)
+            queue[n++] = child_at(queue[at], slots[i]);
     }
     return false;
 }
@@ -255,7 +263,7 @@ static bool offer_without_parts(editor *editing, const mu_pql *node)
 
 static bool edit(editor *editing, const mu_pql *node)
 {
-    if (offer_literals(editing, node) || offer_children(editing, node) ||
+    if (offer_literals(editing, node) || offer_descendants(editing, node) ||
         offer_without_parts(editing, node))
         return true;
     if (editing->depth == MU_PQL_DEPTH_MAX * 2)
