@@ -453,7 +453,7 @@ static uint32_t compile_call_bits(compiler *c, const mu_pql *call)
     case MU_FN_DOES_NOT_END_WITH:
     case MU_FN_DOES_NOT_CONTAIN:
     case MU_FN_MATCHES:
-        return compile_text_test(c, call);
+        return compile_text_predicate(c, call);
     case MU_FN_IS_NULL:
     case MU_FN_IS_NOT_NULL:
         return compile_is_null(c, call);

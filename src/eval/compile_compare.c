@@ -256,7 +256,7 @@ uint32_t compile_membership(compiler *c, const mu_pql *call)
 
 /* -------- text tests -------- */
 
-uint32_t compile_text_test(compiler *c, const mu_pql *call)
+uint32_t compile_text_predicate(compiler *c, const mu_pql *call)
 {
     compiled text = compile_value(c, call->args[0]);
     if (text.kind == COMPILED_NOTHING)

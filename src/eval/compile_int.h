@@ -93,7 +93,7 @@ uint32_t compile_lambda_bits(compiler *c, compiled view, const mu_pql *lambda);
 /* compile_compare.c */
 uint32_t compile_comparison(compiler *c, mu_pql_function function, compiled a, compiled b);
 uint32_t compile_membership(compiler *c, const mu_pql *call);
-uint32_t compile_text_test(compiler *c, const mu_pql *call);
+uint32_t compile_text_predicate(compiler *c, const mu_pql *call);
 
 /* compile_time.c */
 uint32_t compile_occurs(compiler *c, const mu_pql *occurs);

@@ -223,6 +223,7 @@ static uint32_t table_node(compiler *c, compiled input, const mu_pql *expression
     table->input = compiled_type(c, input);
     table->of_null = mu_value_is_true(of_null.value);
     table->null_trips = of_null.trips != 0;
+    table->quick = table->input == MU_TYPE_STRING ? text_predicate_new(c->plan, expression) : NULL;
     uint32_t bits = plan_table_node(c->plan, input.column, table);
     if (input.kind == COMPILED_COLUMN)
         return bits;

@@ -82,11 +82,41 @@ static mu_code fill_table(void *context, unsigned worker_index, size_t item, mu_
     const plan_node *n = &t->job->plan.nodes[node];
     mu_dictionary dictionary = mu_part_dictionary(t->bound->part, t->bound->columns[n->column]);
     bound_table *table = &t->bound->tables[node];
-    for (uint32_t code = 0; code < dictionary.n; code++)
-        table->results[code] =
-            table_evaluate(t->job, n->table, mu_value_string(mu_dictionary_get(&dictionary, code)),
-                           &t->arenas[worker_index]);
-    find_ranges(table, dictionary.n);
+    for (uint32_t code = 0; code < table->n; code++) {
+        mu_value value = {.kind = n->table->input, .integer = table->base + code};
+        if (dictionary.n > 0)
+            value = mu_value_string(mu_dictionary_get(&dictionary, code));
+        table->results[code] = table_evaluate(t->job, n->table, value, &t->arenas[worker_index]);
+    }
+    find_ranges(table, table->n);
+    return MU_OK;
+}
+
+/* The numbers of a column of days or integers, when there are fewer of them than elements. */
+static mu_code find_numbers(const bound_part *bound, const plan_node *node, bound_table *out,
+                            mu_err *err)
+{
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    uint64_t n_elements = 0;
+    if (node->table->input != MU_TYPE_DATE && node->table->input != MU_TYPE_INTEGER)
+        return MU_OK;
+    for (uint32_t block = 0; block < mu_part_block_count(bound->part); block++) {
+        mu_vector vector;
+        MU_TRY(mu_part_vector(bound->part, bound->columns[node->column], block, &vector, err));
+        n_elements += vector.n - vector.n_null;
+        if (vector.encoding == MU_ENCODING_NONE)
+            continue;
+        /* Null elements hold the base: it must be in the table too. */
+        int64_t low = vector.base < vector.min ? vector.base : vector.min;
+        if (vector.encoding != MU_ENCODING_INTEGER || !vector.has_range || vector.width > 4)
+            return MU_OK;
+        min = low < min ? low : min;
+        max = vector.max > max ? vector.max : max;
+    }
+    if (min <= max && (uint64_t)max - (uint64_t)min < n_elements / 4) {
+        out->base = min;
+        out->n = (uint32_t)((uint64_t)max - (uint64_t)min + 1);
+    }
     return MU_OK;
 }
 
@@ -102,9 +132,12 @@ static mu_code bind_tables(mu_job *job, bound_part *bound, mu_err *err)
             bound->columns[node->column] == MU_NO_COLUMN)
             continue;
         mu_dictionary dictionary = mu_part_dictionary(bound->part, bound->columns[node->column]);
+        bound->tables[i].n = dictionary.n;
         if (dictionary.n == 0)
+            MU_TRY(find_numbers(bound, node, &bound->tables[i], err));
+        if (bound->tables[i].n == 0)
             continue;
-        bound->tables[i].results = mu_arena_alloc(&bound->arena, (size_t)dictionary.n + 64);
+        bound->tables[i].results = mu_arena_alloc(&bound->arena, (size_t)bound->tables[i].n + 64);
         t.nodes[t.n_tables++] = i;
     }
     unsigned n_threads = job->options.n_threads;

@@ -20,6 +20,8 @@ void plan_fini(plan *p)
 {
     mu_strmap_free(&p->node_of_key);
     mu_strmap_free(&p->column_of_key);
+    for (text_predicate *test = p->text_predicates; test != NULL; test = test->next)
+        mu_regex_free(test->regex);
 }
 
 /* A larger copy in the arena; the old one stays until the arena goes. */

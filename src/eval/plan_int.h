@@ -15,7 +15,10 @@
 #define MU_EVAL_PLAN_INT_H
 
 #include "base/hash.h"
+#include "base/regex.h"
 #include "eval/eval.h"
+
+typedef struct plan plan;
 
 #define NO_NODE   UINT32_MAX
 #define NO_LEVEL  UINT32_MAX
@@ -90,12 +93,29 @@ typedef struct plan_column {
  * as the variable TABLE_INPUT, once for every distinct value. */
 typedef struct plan_table {
     const mu_pql *expression;
-    mu_type_kind input; /* the column's kind in the schema */
-    bool of_null;       /* the result for null */
-    bool null_trips;    /* a guard trips for null */
+    mu_type_kind input;            /* the column's kind in the schema */
+    bool of_null;                  /* the result for null */
+    bool null_trips;               /* a guard trips for null */
+    const struct text_predicate *quick; /* the same for texts, when it is that simple; else NULL */
 } plan_table;
 
 #define TABLE_INPUT "$input"
+
+/* Results of a table for one value. */
+#define TABLE_TRUE  1u
+#define TABLE_TRIPS 2u
+
+/* A test of a text against a constant text, with regard to case (text_predicate.c). */
+typedef struct text_predicate {
+    mu_pql_function function;
+    mu_str constant;
+    mu_regex *regex;        /* MATCHES */
+    struct text_predicate *next; /* of the plan, which frees them */
+} text_predicate;
+
+/* The expression of a table as such a test; NULL when it is none. Belongs to the plan. */
+const text_predicate *text_predicate_new(plan *plan, const mu_pql *expression);
+uint8_t text_predicate_run(const text_predicate *test, mu_str text); /* TABLE_TRUE | TABLE_TRIPS */
 
 /* What may not happen between two elements: `count` or more events of `bits` whose time, when
  * `when` is not NULL, satisfies it relative to the event before. */
@@ -142,7 +162,8 @@ typedef struct plan_node {
     uint32_t n_uses;     /* by nodes and audiences; 0: dead */
 } plan_node;
 
-typedef struct plan {
+struct plan {
+    text_predicate *text_predicates;
     mu_arena *arena;
     const mu_schema *schema;
     int64_t now_ms;
@@ -153,7 +174,7 @@ typedef struct plan {
     uint32_t n_nodes, nodes_capacity;
     plan_node *nodes; /* inputs come before their users */
     mu_strmap node_of_key, column_of_key;
-} plan;
+};
 
 void plan_init(plan *plan, mu_arena *arena, const mu_schema *schema, int64_t now_ms);
 void plan_fini(plan *plan);

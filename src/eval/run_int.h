@@ -43,16 +43,17 @@ typedef struct step {
 
 /* -------- a part -------- */
 
-#define TABLE_TRUE  1u
-#define TABLE_TRIPS 2u
-#define RANGES_MAX  4u
+#define RANGES_MAX 4u
 
 typedef struct code_range {
     uint32_t first, last;
 } code_range;
 
-/* A TABLE node over a dictionary: the answer per code. */
+/* A TABLE node over a dictionary, or over integers that lie close together: the answer per code, or
+ * per number from `base` on. */
 typedef struct bound_table {
+    int64_t base; /* 0 for codes */
+    uint32_t n;
     uint8_t *results;  /* per code, TABLE_TRUE | TABLE_TRIPS; NULL: no dictionary */
     bool trips;        /* for some code */
     uint32_t n_ranges; /* runs of true codes, when at most RANGES_MAX, else UINT32_MAX */
@@ -169,6 +170,21 @@ MU_CHECKED mu_code run_scalar(worker *w, uint32_t id, const plan_node *node, uin
 MU_CHECKED mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+
+/* A TABLE node over a vector that is not all null; `out` is zeroed. (run_table.c) */
+MU_CHECKED mu_code run_table(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
+                             uint32_t n, uint64_t *out);
+
+/* One element as a value of the schema's kind. */
+mu_value vector_value(const mu_vector *vector, const mu_dictionary *dictionary, mu_type_kind kind,
+                      uint32_t i);
+
+/* Clears the bits of null elements. */
+void vector_keep_valid(worker *w, const mu_vector *vector, uint32_t n, uint64_t *bits);
+
+/* Packed numbers between lo and hi, both as offsets from the vector's base. */
+void vector_packed_range(const kernel_set *k, const mu_vector *vector, uint32_t n, uint64_t lo,
+                         uint64_t hi, uint64_t *out);
 
 /* The bits of a node's validity over a vector, into `out` (words for n). */
 void vector_valid_bits(const mu_vector *vector, uint32_t n, uint64_t *out);

@@ -16,7 +16,7 @@ void vector_valid_bits(const mu_vector *vector, uint32_t n, uint64_t *out)
         memcpy(out, vector->valid, mu_bits_words(n) * 8);
 }
 
-static void keep_valid(worker *w, const mu_vector *vector, uint32_t n, uint64_t *bits)
+void vector_keep_valid(worker *w, const mu_vector *vector, uint32_t n, uint64_t *bits)
 {
     if (vector->n_null == n && n > 0)
         mu_bits_zero(bits, n);
@@ -27,7 +27,7 @@ static void keep_valid(worker *w, const mu_vector *vector, uint32_t n, uint64_t 
 /* -------- ranges -------- */
 
 /* Packed numbers between lo and hi, both as offsets from the vector's base. */
-static void packed_range(const kernel_set *k, const mu_vector *vector, uint32_t n, uint64_t lo,
+void vector_packed_range(const kernel_set *k, const mu_vector *vector, uint32_t n, uint64_t lo,
                          uint64_t hi, uint64_t *out)
 {
     uint64_t largest = vector->width == 8 ? UINT64_MAX : ((uint64_t)1 << (vector->width * 8)) - 1;
@@ -72,9 +72,10 @@ static void integer_range(worker *w, const mu_vector *vector, uint32_t n, int64_
                                   (uint64_t)hi - (uint64_t)lo, out);
     } else {
         uint64_t from = lo <= vector->base ? 0 : (uint64_t)lo - (uint64_t)vector->base;
-        packed_range(w->job->kernels, vector, n, from, (uint64_t)hi - (uint64_t)vector->base, out);
+        vector_packed_range(w->job->kernels, vector, n, from, (uint64_t)hi - (uint64_t)vector->base,
+                            out);
     }
-    keep_valid(w, vector, n, out);
+    vector_keep_valid(w, vector, n, out);
 }
 
 /* The first packed number in [0, largest] whose double is >= bound (> when `strictly`), or largest
@@ -114,164 +115,13 @@ static void double_range(worker *w, const mu_vector *vector, uint32_t n, double 
         uint64_t from = first_packed(vector, largest, lo, false);
         uint64_t past = first_packed(vector, largest, hi, true);
         if (from < past)
-            packed_range(w->job->kernels, vector, n, from, past - 1, out);
+            vector_packed_range(w->job->kernels, vector, n, from, past - 1, out);
         break;
     }
     default:
         return;
     }
-    keep_valid(w, vector, n, out);
-}
-
-/* -------- tables -------- */
-
-static void coded_table(worker *w, const mu_vector *vector, const bound_table *table, uint32_t n,
-                        uint64_t *out)
-{
-    const kernel_set *k = w->job->kernels;
-    if (table->n_ranges == 0)
-        return;
-    if (table->n_ranges == UINT32_MAX || table->trips) {
-        switch (vector->width) {
-        case 1:
-            k->table_8(vector->data, n, table->results, out);
-            break;
-        case 2:
-            k->table_16(vector->data, n, table->results, out);
-            break;
-        case 4:
-            k->table_32(vector->data, n, table->results, out);
-            break;
-        default:
-            if (table->results[vector->base] != 0)
-                mu_bits_fill(out, n);
-        }
-        return;
-    }
-    uint64_t *more = table->n_ranges > 1 ? worker_bits(w, n) : NULL;
-    for (uint32_t r = 0; r < table->n_ranges; r++) {
-        uint64_t lo = table->ranges[r].first, hi = table->ranges[r].last;
-        uint64_t base = (uint64_t)vector->base;
-        uint64_t *into = r == 0 ? out : more;
-        if (hi < base)
-            mu_bits_zero(into, n);
-        else
-            packed_range(k, vector, n, lo <= base ? 0 : lo - base, hi - base, into);
-        if (r > 0)
-            k->or_words(out, more, mu_bits_words(n), out);
-    }
-    worker_give_bits(w, more, n);
-}
-
-static mu_value vector_value(const mu_vector *vector, const mu_dictionary *dictionary,
-                             mu_type_kind kind, uint32_t i)
-{
-    switch (vector->encoding) {
-    case MU_ENCODING_BITS:
-        return mu_value_boolean(mu_bit_get(vector->data, i));
-    case MU_ENCODING_INTEGER: {
-        int64_t number =
-            (int64_t)((uint64_t)vector->base + load_packed(vector->data, vector->width, i));
-        if (kind == MU_TYPE_DOUBLE)
-            return mu_value_double((double)number);
-        return (mu_value){.kind = kind, .integer = number};
-    }
-    case MU_ENCODING_DOUBLE:
-        return mu_value_double(((const double *)vector->data)[i]);
-    case MU_ENCODING_DECIMAL:
-        return mu_value_double(vector_decimal(vector, load_packed(vector->data, vector->width, i)));
-    case MU_ENCODING_CODES:
-        return mu_value_string(mu_dictionary_get(
-            dictionary,
-            (uint32_t)((uint64_t)vector->base + load_packed(vector->data, vector->width, i))));
-    case MU_ENCODING_BYTES:
-        return mu_value_string((mu_str){vector->bytes + vector->offsets[i],
-                                        vector->offsets[i + 1] - vector->offsets[i]});
-    default:
-        return MU_VALUE_NULL;
-    }
-}
-
-/* Value by value, remembering recent numbers: dates and small integers repeat. */
-#define MEMO_SLOTS 4096u
-
-typedef struct memo {
-    int64_t key[MEMO_SLOTS];
-    uint8_t result[MEMO_SLOTS]; /* 0x80: the slot is used */
-} memo;
-
-static uint8_t evaluate_value(worker *w, const plan_table *table, mu_value value, memo *memory)
-{
-    if (value.kind == MU_TYPE_STRING || memory == NULL)
-        return table_evaluate(w->job, table, value, &w->row_arena);
-    int64_t key = value.kind == MU_TYPE_BOOLEAN ? value.boolean : value.integer;
-    uint32_t slot = (uint32_t)(((uint64_t)key * 0x9e3779b97f4a7c15u) >> 52) % MEMO_SLOTS;
-    if (memory->result[slot] == 0 || memory->key[slot] != key) {
-        memory->result[slot] =
-            (uint8_t)(0x80 | table_evaluate(w->job, table, value, &w->row_arena));
-        memory->key[slot] = key;
-    }
-    return memory->result[slot] & 0x7f;
-}
-
-static mu_code valued_table(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
-                            uint32_t n, uint64_t *out)
-{
-    mu_dictionary dictionary = {0};
-    if (vector->encoding == MU_ENCODING_CODES)
-        dictionary = mu_part_dictionary(w->bound->part, w->bound->columns[node->column]);
-    memo *memory = vector->encoding == MU_ENCODING_BYTES ? NULL : MU_NEW(&w->scratch, memo);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!vector_is_valid(vector, i))
-            continue;
-        mu_value value = vector_value(vector, &dictionary, node->table->input, i);
-        uint8_t result = evaluate_value(w, node->table, value, memory);
-        if (result & TABLE_TRUE)
-            mu_bit_set(out, i);
-        if (result & TABLE_TRIPS)
-            MU_TRY(worker_bail_element(w, id, node->level, i));
-    }
-    return MU_OK;
-}
-
-/* Elements whose code trips a guard leave their row to the reference evaluator. */
-static mu_code bail_tripping_codes(worker *w, uint32_t id, const plan_node *node,
-                                   const mu_vector *vector, const bound_table *table, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t code = (uint64_t)vector->base + load_packed(vector->data, vector->width, i);
-        if (vector_is_valid(vector, i) && (table->results[code] & TABLE_TRIPS) != 0)
-            MU_TRY(worker_bail_element(w, id, node->level, i));
-    }
-    return MU_OK;
-}
-
-static mu_code run_table(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
-                         uint32_t n, uint64_t *out)
-{
-    const plan_table *table = node->table;
-    const bound_table *bound = &w->bound->tables[id];
-    if (vector->encoding != MU_ENCODING_NONE) {
-        if (vector->encoding == MU_ENCODING_CODES && bound->results != NULL) {
-            coded_table(w, vector, bound, n, out);
-            keep_valid(w, vector, n, out);
-            if (bound->trips)
-                MU_TRY(bail_tripping_codes(w, id, node, vector, bound, n));
-        } else {
-            MU_TRY(valued_table(w, id, node, vector, n, out));
-        }
-    }
-    if (vector->n_null == 0 || (!table->of_null && !table->null_trips))
-        return MU_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        if (vector_is_valid(vector, i))
-            continue;
-        if (table->of_null)
-            mu_bit_set(out, i);
-        if (table->null_trips)
-            MU_TRY(worker_bail_element(w, id, node->level, i));
-    }
-    return MU_OK;
+    vector_keep_valid(w, vector, n, out);
 }
 
 /* -------- texts of two columns -------- */
@@ -331,7 +181,7 @@ static mu_code run_column_test(worker *w, uint32_t id, const plan_node *node, ui
     case PLAN_TRUE_BITS:
         if (vector->encoding == MU_ENCODING_BITS) {
             memcpy(out, vector->data, mu_bits_words(n) * 8);
-            keep_valid(w, vector, n, out);
+            vector_keep_valid(w, vector, n, out);
         }
         return MU_OK;
     case PLAN_RANGE:
