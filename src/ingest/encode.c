@@ -223,31 +223,45 @@ static mu_code encode_list(mu_encoder *e, uint32_t node, const mu_json *json, mu
     return MU_OK;
 }
 
-/* P12: memberships that this service writes itself are not taken from senders. */
-static bool is_own_membership(const mu_encoder *e, uint32_t node, mu_str key)
+static bool is_root_field(const mu_encoder *e, uint32_t node, mu_str name)
 {
     const mu_shape_node *entry = &e->shape->nodes[node];
-    return e->shape->nodes[entry->parent].is_root && mu_str_equal(key, MU_STR("ups")) &&
-           mu_str_equal(entry->name, MU_STR("segmentMembership"));
+    return e->shape->nodes[entry->parent].is_root && mu_str_equal(entry->name, name);
 }
 
-static bool is_entry(const mu_encoder *e, uint32_t node, const mu_json *json, uint32_t i)
+/* The key of an identityMap's entry in its registered spelling (P14), unless another entry has
+ * that already. */
+static mu_str spelled_key(const mu_encoder *e, const mu_json *map, uint32_t at)
 {
-    return json->items[i].kind != MU_JSON_NULL && !is_own_membership(e, node, json->names[i]);
+    mu_str spelled = mu_namespaces_spelling(e->namespaces, map->names[at]);
+    for (uint32_t i = 0; i < map->n; i++)
+        if (i != at && mu_str_equal(mu_namespaces_spelling(e->namespaces, map->names[i]), spelled))
+            return map->names[at];
+    return spelled;
+}
+
+/* P12: memberships that this service writes itself are not taken from senders. */
+static bool is_entry(const mu_json *json, uint32_t i, bool is_membership)
+{
+    return json->items[i].kind != MU_JSON_NULL &&
+           !(is_membership && mu_str_equal(json->names[i], MU_STR("ups")));
 }
 
 static mu_code encode_map(mu_encoder *e, uint32_t node, const mu_json *json, mu_err *err)
 {
     MU_TRY(check_depth(e, node, err));
+    bool is_membership = is_root_field(e, node, MU_STR("segmentMembership"));
+    bool is_identities = e->namespaces != NULL && json->n <= MU_IDENTITIES_MAX &&
+                         is_root_field(e, node, MU_STR("identityMap"));
     uint32_t n = 0;
     for (uint32_t i = 0; i < json->n; i++)
-        n += is_entry(e, node, json, i);
+        n += is_entry(json, i, is_membership);
     mu_encode_map(e, n);
     uint32_t item = n == 0 ? 0 : mu_shape_item(e->shape, node);
     for (uint32_t i = 0; i < json->n; i++) {
-        if (!is_entry(e, node, json, i))
+        if (!is_entry(json, i, is_membership))
             continue;
-        mu_encode_key(e, json->names[i]);
+        mu_encode_key(e, is_identities ? spelled_key(e, json, i) : json->names[i]);
         MU_TRY(mu_encode_json(e, item, &json->items[i], err));
     }
     return MU_OK;

@@ -161,6 +161,7 @@ typedef struct mu_encoder {
     mu_seen *seen; /* of this record; counted once it is accepted */
     size_t n_seen, seen_capacity;
     bool is_strict;
+    const mu_namespaces *namespaces; /* spell the keys of an identityMap; NULL leaves them */
 } mu_encoder;
 
 void mu_encoder_init(mu_encoder *encoder, mu_shape *shape, mu_arena *scratch, bool is_strict);

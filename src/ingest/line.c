@@ -14,6 +14,7 @@ mu_code mu_worker_init(mu_worker *worker, mu_load_run *run, unsigned number, mu_
     for (uint32_t c = 0; c < run->n_classes; c++)
         worker->roots[c] = mu_shape_root(&worker->shape, run->classes[c].type);
     mu_encoder_init(&worker->encoder, &worker->shape, &worker->line_arena, run->options->is_strict);
+    worker->encoder.namespaces = run->namespaces;
     mu_strmap_init(&worker->datasets.numbers);
     mu_strmap_init(&worker->namespaces.numbers);
     worker->plans = MU_NEW_ARRAY(&worker->names_arena, mu_row_plan *, run->input.n_files);

@@ -262,7 +262,7 @@ static void names_and_identities_come_in_old_forms(void **state)
     assert_rows(f, "profile Email:a@b.c {\"_id\":\"r\",\"_repo\":{\"createDate\":"
                    "\"2026-01-02T03:04:05Z\",\"modifyDate\":\"2026-01-02T02:04:06Z\"},"
                    "\"person\":{\"name\":{\"firstName\":\"A\"}},\"segmentMembership\":{\"aam\":{"
-                   "\"t\":{\"status\":\"exited\"}}},\"identityMap\":{\"email\":[{\"id\":\"a@b.c\","
+                   "\"t\":{\"status\":\"exited\"}}},\"identityMap\":{\"Email\":[{\"id\":\"a@b.c\","
                    "\"primary\":true}]},\"xEvent\":[]}\n");
 }
 
