@@ -259,15 +259,13 @@ static void fail_at(mu_lexer *lexer, mu_token *token, const char *code, mu_str m
 
 static void fail_escape(mu_lexer *lexer, mu_token *token)
 {
-    size_t at = lexer->at + 1, len = 0;
-    if (at < lexer->text.len)
-        mu_utf8_next(lexer->text, &at);
-    len = at - lexer->at;
-    mu_str escape = {lexer->text.ptr + lexer->at, len};
-    if (len > 1 && escape.ptr[1] == 'u')
+    size_t at = lexer->at + 1;
+    mu_utf8_next(lexer->text, &at); /* something follows the backslash */
+    mu_str escape = {lexer->text.ptr + lexer->at, at - lexer->at};
+    if (escape.ptr[1] == 'u')
         fail_at(lexer, token, "PQL-L02",
                 MU_STR("a \\u escape needs four hexadecimal digits, and both halves of a pair"));
-    else if (len == 1 || (unsigned char)escape.ptr[1] < 0x20)
+    else if ((unsigned char)escape.ptr[1] < 0x20)
         fail_at(lexer, token, "PQL-L02", MU_STR("unknown escape; a backslash is written \\\\"));
     else
         fail_at(lexer, token, "PQL-L02",

@@ -115,24 +115,6 @@ static void parse_arguments(mu_parser *parser, mu_list *args)
     mu_expect_close(parser, &opener, MU_TOKEN_RIGHT_PARENTHESIS, "PQL-S01");
 }
 
-static mu_pql_function aggregate_function(mu_word word)
-{
-    switch (word) {
-    case MU_WORD_SUM:
-        return MU_FN_SUM;
-    case MU_WORD_MIN:
-        return MU_FN_MIN;
-    case MU_WORD_MAX:
-        return MU_FN_MAX;
-    case MU_WORD_AVERAGE:
-        return MU_FN_AVERAGE;
-    case MU_WORD_COUNT:
-        return MU_FN_COUNT;
-    default:
-        return MU_FN_UNKNOWN;
-    }
-}
-
 /* A call by name, or `sum( e ) over ...`, which is an aggregate (D15). */
 static const mu_pql *parse_named_call(mu_parser *parser)
 {
@@ -140,7 +122,7 @@ static const mu_pql *parse_named_call(mu_parser *parser)
     mu_list args = {.item_bytes = sizeof(const mu_pql *)};
     mu_advance(parser);
     parse_arguments(parser, &args);
-    mu_pql_function aggregate = aggregate_function(name.word);
+    mu_pql_function aggregate = mu_aggregate_function(name.word);
     if (aggregate != MU_FN_UNKNOWN && args.n == 1 && mu_at_word(parser, MU_WORD_OVER))
         return mu_parse_over(parser, mu_token_place(&name), aggregate,
                              *(const mu_pql **)args.items);
@@ -216,33 +198,13 @@ static const mu_pql *parse_literal(mu_parser *parser, mu_value value)
     return node;
 }
 
-/* Whether an infix operator or a clause goes on after a name, so that the name was a field. */
-static bool is_follower(const mu_token *token)
-{
-    switch (token->word) {
-    case MU_WORD_AND:
-    case MU_WORD_OR:
-    case MU_WORD_IN:
-    case MU_WORD_NOT_IN:
-    case MU_WORD_LIKE:
-    case MU_WORD_OCCURS:
-    case MU_WORD_WHERE:
-    case MU_WORD_OVER:
-    case MU_WORD_IGNORING:
-    case MU_WORD_IGNORE_YEAR:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Whether `next` after an aggregate's word starts its body. `-` and `[` do not: `sum - 1` and
  * `sum[...]` speak of a field. */
 static bool starts_body(const mu_token *next)
 {
     switch (next->kind) {
     case MU_TOKEN_NAME:
-        return !is_follower(next) && next->word != MU_WORD_FROM;
+        return !mu_word_goes_on(next->word) && next->word != MU_WORD_FROM;
     case MU_TOKEN_INTEGER:
     case MU_TOKEN_DOUBLE:
     case MU_TOKEN_STRING:
@@ -333,9 +295,9 @@ static const mu_pql *parse_word(mu_parser *parser)
     }
     if (mu_word_class_of(word) == MU_WORD_IS_HARD)
         mu_fail_mismatched(parser, "PQL-S01", "an expression");
-    if (is_quantifier(word) && next.kind == MU_TOKEN_NAME && !is_follower(&next))
+    if (is_quantifier(word) && next.kind == MU_TOKEN_NAME && !mu_word_goes_on(next.word))
         return mu_parse_quantified(parser);
-    if (aggregate_function(word) != MU_FN_UNKNOWN && starts_body(&next))
+    if (mu_aggregate_function(word) != MU_FN_UNKNOWN && starts_body(&next))
         return mu_parse_aggregate(parser);
     return parse_name(parser, &next);
 }

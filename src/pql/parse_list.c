@@ -102,15 +102,29 @@ const mu_pql *mu_parse_over(mu_parser *parser, mu_place place, mu_pql_function f
     return mu_node_done(&parser->syntax, node);
 }
 
+mu_pql_function mu_aggregate_function(mu_word word)
+{
+    switch (word) {
+    case MU_WORD_SUM:
+        return MU_FN_SUM;
+    case MU_WORD_MIN:
+        return MU_FN_MIN;
+    case MU_WORD_MAX:
+        return MU_FN_MAX;
+    case MU_WORD_AVERAGE:
+        return MU_FN_AVERAGE;
+    case MU_WORD_COUNT:
+        return MU_FN_COUNT;
+    default:
+        return MU_FN_UNKNOWN;
+    }
+}
+
 /* aggregate = ( "sum" | "average" | "min" | "max" | "count" ) additive "over" decls */
 const mu_pql *mu_parse_aggregate(mu_parser *parser)
 {
     mu_token word = parser->token;
-    mu_pql_function function = word.word == MU_WORD_SUM       ? MU_FN_SUM
-                               : word.word == MU_WORD_AVERAGE ? MU_FN_AVERAGE
-                               : word.word == MU_WORD_MIN     ? MU_FN_MIN
-                               : word.word == MU_WORD_MAX     ? MU_FN_MAX
-                                                              : MU_FN_COUNT;
+    mu_pql_function function = mu_aggregate_function(word.word);
     mu_advance(parser);
     mu_enter(parser);
     const mu_pql *body = mu_parse_additive(parser);

@@ -84,23 +84,7 @@ static bool starts_time(const mu_token *first, const mu_token *second)
         return false;
     if (first->kind == MU_TOKEN_NAME && is_interval_word(first->word))
         return second->word == MU_WORD_UNIT;
-    if (first->kind != MU_TOKEN_INTEGER)
-        return false;
-    switch (second->word) {
-    case MU_WORD_AND:
-    case MU_WORD_OR:
-    case MU_WORD_IN:
-    case MU_WORD_NOT_IN:
-    case MU_WORD_LIKE:
-    case MU_WORD_OCCURS:
-    case MU_WORD_WHERE:
-    case MU_WORD_OVER:
-    case MU_WORD_IGNORING:
-    case MU_WORD_IGNORE_YEAR:
-        return false;
-    default:
-        return true;
-    }
+    return first->kind == MU_TOKEN_INTEGER && !mu_word_goes_on(second->word);
 }
 
 /* Whether the parentheses that open here hold such a time. */

@@ -36,6 +36,9 @@ typedef enum mu_word_class {
 mu_word mu_word_of(mu_str name, mu_unit *unit);
 mu_word_class mu_word_class_of(mu_word word);
 
+/* Whether an operator or a clause starts with this word: what stood before it is complete. */
+bool mu_word_goes_on(mu_word word);
+
 /* "days", "day"; both spellings are read, printing uses the first. */
 mu_str mu_unit_plural(mu_unit unit);
 mu_str mu_unit_singular(mu_unit unit);
@@ -238,6 +241,7 @@ const mu_pql *mu_parse_additive(mu_parser *parser);
 const mu_pql *mu_parse_select(mu_parser *parser);
 const mu_pql *mu_parse_quantified(mu_parser *parser);
 const mu_pql *mu_parse_aggregate(mu_parser *parser);
+mu_pql_function mu_aggregate_function(mu_word word); /* MU_FN_UNKNOWN when none */
 /* After `over`, `body` being parsed already. */
 const mu_pql *mu_parse_over(mu_parser *parser, mu_place place, mu_pql_function function,
                             const mu_pql *body);

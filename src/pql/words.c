@@ -75,6 +75,25 @@ mu_word_class mu_word_class_of(mu_word word)
     return words[word].class;
 }
 
+bool mu_word_goes_on(mu_word word)
+{
+    switch (word) {
+    case MU_WORD_AND:
+    case MU_WORD_OR:
+    case MU_WORD_IN:
+    case MU_WORD_NOT_IN:
+    case MU_WORD_LIKE:
+    case MU_WORD_OCCURS:
+    case MU_WORD_WHERE:
+    case MU_WORD_OVER:
+    case MU_WORD_IGNORING:
+    case MU_WORD_IGNORE_YEAR:
+        return true;
+    default:
+        return false;
+    }
+}
+
 mu_str mu_time_word_name(mu_time_word word)
 {
     static const mu_str names[] = {MU_STR("now"), MU_STR("today"), MU_STR("yesterday"),
