@@ -18,6 +18,7 @@ typedef struct http_reply {
 } http_reply;
 
 void http_connect(http_client *client, uint16_t port);
+bool http_try_connect(http_client *client, uint16_t port); /* false: refused */
 void http_disconnect(http_client *client);
 
 /* Sends all of it; false when the server has closed. */
