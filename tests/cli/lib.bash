@@ -14,14 +14,8 @@ done
 checks=0
 failures=0
 
-# Sanitizers are slow and need memory of their own.
-is_sanitized=false
-grep -aqE '__(asan|tsan)_init' "$muster_binary" && is_sanitized=true
-seconds_max=120
-$is_sanitized && seconds_max=400
-
 muster() {
-    timeout "$seconds_max" "$muster_binary" "$@"
+    timeout "${seconds_max:-120}" "$muster_binary" "$@"
 }
 
 fail() {

@@ -52,7 +52,8 @@ static const mu_str words[] = {
     {"\xe2\x84\xaa", 3},             /* Kelvin sign folds to k */
     {"k", 1},
     {"a\0b", 3},
-    {"\xef\xbf\xbf", 3}, /* U+FFFF sorts before astral code points */
+    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", 33}, /* (a+)+$ takes for ever on it */
+    {"\xef\xbf\xbf", 3},                       /* U+FFFF sorts before astral code points */
 };
 
 #define N_WORDS ((uint32_t)(sizeof words / sizeof words[0]))
