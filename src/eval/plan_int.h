@@ -93,9 +93,9 @@ typedef struct plan_column {
  * as the variable TABLE_INPUT, once for every distinct value. */
 typedef struct plan_table {
     const mu_pql *expression;
-    mu_type_kind input;            /* the column's kind in the schema */
-    bool of_null;                  /* the result for null */
-    bool null_trips;               /* a guard trips for null */
+    mu_type_kind input;                 /* the column's kind in the schema */
+    bool of_null;                       /* the result for null */
+    bool null_trips;                    /* a guard trips for null */
     const struct text_predicate *quick; /* the same for texts, when it is that simple; else NULL */
 } plan_table;
 
@@ -109,7 +109,7 @@ typedef struct plan_table {
 typedef struct text_predicate {
     mu_pql_function function;
     mu_str constant;
-    mu_regex *regex;        /* MATCHES */
+    mu_regex *regex;             /* MATCHES */
     struct text_predicate *next; /* of the plan, which frees them */
 } text_predicate;
 

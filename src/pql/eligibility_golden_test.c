@@ -1,4 +1,5 @@
-/* eligibility_golden_test.c -- the table of rules and how the original service would evaluate them. */
+/* eligibility_golden_test.c -- the table of rules and how the original service would evaluate them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
