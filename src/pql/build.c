@@ -155,6 +155,8 @@ const mu_pql *mu_build_schema_reference(mu_syntax *syntax, mu_place place, mu_st
 
 const mu_pql *mu_build_item_lambda(mu_syntax *syntax, mu_place place, const mu_pql *body)
 {
+    if (body->kind == MU_PQL_LAMBDA) /* `E => E.sku = "x"` names its item itself */
+        return body;
     mu_pql *node = mu_node_new(syntax, MU_PQL_LAMBDA, place);
     set_args(syntax, node, &body, 1);
     return mu_node_done(syntax, node);
@@ -258,7 +260,7 @@ const mu_pql *mu_build_call(mu_syntax *syntax, mu_place place, mu_str name,
     node->name = function == MU_FN_UNKNOWN ? name : mu_pql_function_of(function)->name;
     const mu_pql **copy = MU_NEW_ARRAY(syntax->arena, const mu_pql *, n_args);
     for (size_t i = 0; i < n_args; i++)
-        copy[i] = is_per_item(function, i) && args[i]->kind != MU_PQL_LAMBDA
+        copy[i] = is_per_item(function, i)
                       ? mu_build_item_lambda(syntax, mu_node_place(args[i]), args[i])
                       : args[i];
     node->args = copy;

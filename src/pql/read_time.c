@@ -164,10 +164,7 @@ static const mu_pql *mu_read_condition(mu_tree_reader *r, mu_spot at)
 {
     if (!mu_spot_is_node(at, "lambda") && !mu_spot_is_node(at, "fnCreate"))
         return mu_build_item_lambda(&r->syntax, mu_spot_place(at), mu_read_expression(r, at));
-    const mu_pql *lambda = mu_read_lambda(r, at);
-    if (lambda->n_names > 0)
-        mu_spot_fail(r, at, MU_STR("the event has no name here: a lambda without params expected"));
-    return lambda;
+    return mu_read_lambda(r, at);
 }
 
 static void read_item_count(mu_tree_reader *r, mu_spot at, mu_pql_chain_item *out)
