@@ -216,6 +216,7 @@ mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options *options, u
     job->audiences = MU_NEW_ARRAY(&job->arena, job_audience, n_audiences);
     plan_init(&job->plan, &job->arena, mu_snapshot_schema(snapshot), options->now_ms);
     job_table_context(job);
+    job_prepare_rows(job);
     mu_code code = index_audiences(job, audiences, err);
     if (code == MU_OK)
         code = order_audiences(job, err);

@@ -19,7 +19,7 @@ static mu_value resolve_in(const mu_job *job, mu_arena *arena, mu_str class_name
     mu_value record;
     if (entity == NULL ||
         mu_entity_find(entity, (mu_identity){MU_STR(""), key}, &found, &place, NULL) != MU_OK ||
-        !found || mu_part_row(entity->parts[place.part], place.row, arena, &record, NULL) != MU_OK)
+        !found || job_read_row(job, entity, place, arena, &record, NULL) != MU_OK)
         return MU_VALUE_NULL;
     return record;
 }
@@ -72,7 +72,7 @@ mu_code mu_job_reference_context(const mu_job *job, mu_row_place place, mu_arena
     if (job->profile == NULL || place.part >= job->profile->n_parts)
         return mu_fail(err, MU_E_NOT_FOUND, "no such row");
     mu_value *row = MU_NEW(arena, mu_value);
-    MU_TRY(mu_part_row(job->profile->parts[place.part], place.row, arena, row, err));
+    MU_TRY(job_read_row(job, job->profile, place, arena, row, err));
     job_row_context(job, row, arena, out);
     return MU_OK;
 }

@@ -9,6 +9,13 @@
 void job_row_context(const mu_job *job, const mu_value *row, mu_arena *arena,
                      mu_reference_context *out);
 
+/* Notes which parts have the types of the snapshot's schema. */
+void job_prepare_rows(mu_job *job);
+
+/* A whole row as the snapshot's schema has it, whatever its part was written with. */
+MU_CHECKED mu_code job_read_row(const mu_job *job, const mu_entity *entity, mu_row_place place,
+                                mu_arena *arena, mu_value *out, mu_err *err);
+
 /* A context without a row, for constants and tables. */
 void job_table_context(mu_job *job);
 

@@ -1,5 +1,5 @@
 /* run_block.c -- one worker, one block: vectors, levels, the steps in their order, delivery. */
-#include "eval/run_int.h"
+#include "eval/job_int.h"
 
 #include <stdlib.h>
 
@@ -253,7 +253,8 @@ mu_code worker_row(worker *w, uint32_t row, const mu_value **out)
         w->rows = MU_NEW_ARRAY(&w->scratch, const mu_value *, w->n_rows);
     if (w->rows[row] == NULL) {
         mu_value *value = MU_NEW(&w->scratch, mu_value);
-        MU_TRY(mu_part_row(w->bound->part, w->place.row + row, &w->scratch, value, w->err));
+        mu_row_place place = {w->bound->index, w->place.row + row};
+        MU_TRY(job_read_row(w->job, w->job->profile, place, &w->scratch, value, w->err));
         w->rows[row] = value;
     }
     *out = w->rows[row];

@@ -31,6 +31,8 @@ struct mu_job {
     uint32_t *order; /* audiences, referenced ones first */
     mu_strmap audience_of_id;
     mu_reference_context table_context; /* look-ups and now, no row */
+    uint32_t n_row_forms;
+    struct row_form *row_forms; /* per entity (job_rows.c) */
     uint32_t n_steps;
     struct step *steps;
 };

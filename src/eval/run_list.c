@@ -336,13 +336,14 @@ static int64_t count_distinct_texts(mu_str *texts, uint32_t n)
     return count;
 }
 
-/* A number that is equal for equal values of a column that is not stored as plain bytes. */
-static uint64_t vector_key(const mu_vector *vector, uint32_t i)
+/* A number that is equal for equal values of a column that is not stored as plain bytes. Integers
+ * stored before the schema widened the column are equal as doubles are. */
+static uint64_t vector_key(const mu_vector *vector, mu_type_kind kind, uint32_t i)
 {
     if (vector->encoding == MU_ENCODING_BITS)
         return mu_bit_get(vector->data, i);
-    if (vector->encoding == MU_ENCODING_DOUBLE) {
-        double number = ((const double *)vector->data)[i] + 0.0; /* -0.0 equals 0.0 */
+    if (kind == MU_TYPE_DOUBLE) {
+        double number = vector_value(vector, NULL, kind, i).number + 0.0; /* -0.0 equals 0.0 */
         uint64_t key;
         memcpy(&key, &number, sizeof key);
         return key;
@@ -364,6 +365,7 @@ static mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node,
     out->valid = worker_bits(w, n_owners);
     mu_bits_fill(out->valid, n_owners);
     bool as_text = vector->encoding == MU_ENCODING_BYTES;
+    mu_type_kind kind = w->job->plan.columns[node->column].type->kind;
     uint64_t *keys = MU_NEW_ARRAY(&w->scratch, uint64_t, (size_t)n_items + 1);
     mu_str *texts = as_text ? MU_NEW_ARRAY(&w->scratch, mu_str, (size_t)n_items + 1) : NULL;
     uint32_t n = 0, owner = UINT32_MAX;
@@ -380,7 +382,7 @@ static mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node,
             texts[n++] = (mu_str){vector->bytes + vector->offsets[i],
                                   vector->offsets[i + 1] - vector->offsets[i]};
         else
-            keys[n++] = vector_key(vector, (uint32_t)i);
+            keys[n++] = vector_key(vector, kind, (uint32_t)i);
     }
     if (n > 0)
         out->integers[owner] =

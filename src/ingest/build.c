@@ -322,35 +322,13 @@ static void report_rejects(build *b)
 
 /* -------- old rows -------- */
 
-/* A value of a part's type as the same value of the schema's type, which only has more fields. */
-static mu_value project(mu_arena *arena, const mu_type *from, const mu_type *to, mu_value value)
-{
-    if (value.kind == MU_TYPE_LIST || value.kind == MU_TYPE_MAP) {
-        mu_value *items = MU_NEW_ARRAY(arena, mu_value, value.n);
-        for (uint32_t i = 0; i < value.n; i++)
-            items[i] = project(arena, from->item, to->item, value.items[i]);
-        value.items = items;
-        return value;
-    }
-    if (value.kind != MU_TYPE_OBJECT)
-        return value;
-    mu_value *items = MU_NEW_ARRAY(arena, mu_value, to->n_fields);
-    for (uint32_t i = 0; i < from->n_fields; i++) {
-        int field = mu_type_field(to, from->field_names[i]);
-        MU_ASSERT(field >= 0);
-        items[field] = project(arena, from->field_types[i], to->field_types[field], value.items[i]);
-    }
-    return (mu_value){
-        .kind = MU_TYPE_OBJECT, .n = to->n_fields, .items = items, .keys = to->field_names};
-}
-
 static mu_code read_old_row(part_build *p, const group *g, mu_value *out, mu_err *err)
 {
     const entity_build *entity = &p->shared->entities[g->entity];
     const mu_part *part = entity->old->parts[g->place.part];
     MU_TRY(mu_part_row(part, g->place.row, &p->arena, out, err));
     if (!entity->part_is_current[g->place.part])
-        *out = project(&p->arena, mu_part_row_type(part), entity->row_type, *out);
+        *out = mu_value_extend(&p->arena, mu_part_row_type(part), entity->row_type, *out);
     return MU_OK;
 }
 

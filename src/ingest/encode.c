@@ -352,12 +352,26 @@ static mu_code encode_boolean(mu_encoder *e, uint32_t node, const mu_json *json,
     return MU_OK;
 }
 
+/* Where an earlier load saw integers only, a double makes the field one (docs/decisions/0056). */
+static bool may_widen(const mu_encoder *e, uint32_t node)
+{
+    return e->shape->nodes[node].known->is_inferred && !e->is_strict;
+}
+
+static void add_widening(mu_encoder *e, uint32_t node, double number)
+{
+    note(e, node, MU_SEEN_DOUBLE, 0);
+    add_double(e, number);
+}
+
 static mu_code encode_number(mu_encoder *e, uint32_t node, const mu_json *json, mu_err *err)
 {
     int64_t whole;
     bool is_integer = e->shape->nodes[node].known->kind == MU_TYPE_INTEGER;
     if (is_integer && whole_number(json, &whole))
         add_integer(e, MU_TAG_INTEGER, whole);
+    else if (is_integer && json->kind == MU_JSON_DOUBLE && may_widen(e, node))
+        add_widening(e, node, json->number);
     else if (!is_integer && json->kind == MU_JSON_INTEGER)
         add_double(e, (double)json->integer);
     else if (!is_integer && json->kind == MU_JSON_DOUBLE)
@@ -467,6 +481,11 @@ mu_code mu_encode_cell(mu_encoder *encoder, mu_json_reader *reader, uint32_t nod
     mu_type_kind kind = entry->known->kind;
     if (kind == MU_TYPE_LIST || kind == MU_TYPE_MAP || kind == MU_TYPE_OBJECT)
         return encode_json_cell(encoder, reader, node, cell, err);
+    if (may_widen(encoder, node) && mu_cell_kinds(cell, MU_CELL_ANY) == MU_CELL_DOUBLE &&
+        mu_cell_value(cell, MU_TYPE_DOUBLE, &value)) {
+        add_widening(encoder, node, value.number);
+        return MU_OK;
+    }
     if (!mu_cell_value(cell, kind, &value))
         return fail_form(encoder, node, "text of another form", err);
     add_value(encoder, value);

@@ -109,7 +109,8 @@ static inline bool mu_shape_is_new(const mu_shape *shape, uint32_t node)
 /* "commerce.order.priceTotal"; list items and map values add "[]". */
 mu_str mu_shape_path(const mu_shape *shape, uint32_t node, mu_arena *arena);
 
-/* One value of a new path that a record holds. */
+/* One value of a new path that a record holds, or a double where the schema has an inferred
+ * integer. */
 typedef struct mu_seen {
     uint32_t node;
     uint8_t kind; /* mu_seen_kind */

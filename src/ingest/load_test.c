@@ -240,12 +240,78 @@ static void old_rows_take_new_fields(void **state)
                    "{\"_id\":\"b\",\"timestamp\":\"2026-03-01T00:00:02Z\"," IDENTITY_MAP
                    ",\"$dataset\":\"default\",\"x\":{\"p\":[{\"q\":2,\"r\":true}],"
                    "\"s\":\"t\"}}]}\n");
-    /* a type that a load settled is final */
-    load(f, "three.ndjson", EVENT("c", "2026-03-01T00:00:03Z", ",\"x\":{\"p\":[{\"q\":2.5}]}"));
+    /* a kind that a load settled is final */
+    load(f, "three.ndjson", EVENT("c", "2026-03-01T00:00:03Z", ",\"x\":{\"s\":2.5}"));
     mu_buf_add_char(&f->rejects, 0);
-    assert_string_equal(f->rejects.ptr,
-                        "three.ndjson:1: x.p[].q: expected integer, found double\n");
+    assert_string_equal(f->rejects.ptr, "three.ndjson:1: x.s: expected string, found double\n");
     mu_load_fixture_verify(f);
+}
+
+/* -------- integers that turn out to be doubles (docs/decisions/0056) -------- */
+
+static void inferred_integers_widen_in_a_later_load(void **state)
+{
+    mu_load_fixture *f = *state;
+    load(f, "one.ndjson",
+         "{" IDENTITY_MAP ",\"n\":5,\"l\":[1,2],\"o\":{\"p\":[{\"q\":7}]}}\n"
+         "{\"identityMap\":{\"crm\":[{\"id\":\"2\"}]},\"n\":6,\"l\":[3]}\n");
+    load(f, "csv.csv", "identity:crm,c\n3,8\n");
+    assert_contains(mu_load_fixture_types(f), "\"n\":{\"inferred\":\"integer\"}");
+    /* 5.0 is a whole number and widens nothing; neither does text, which is rejected */
+    load(f, "whole.ndjson", "{" IDENTITY_MAP ",\"n\":5.0}\n{" IDENTITY_MAP ",\"n\":\"5\"}\n");
+    mu_buf_add_char(&f->rejects, 0);
+    assert_string_equal(f->rejects.ptr, "whole.ndjson:2: n: expected integer, found string\n");
+    assert_contains(mu_load_fixture_types(f), "\"n\":{\"inferred\":\"integer\"}");
+    /* nor does a line that is rejected for another field */
+    load(f, "bad.ndjson", "{" IDENTITY_MAP ",\"n\":5.5,\"person\":1}\n");
+    assert_contains(mu_load_fixture_types(f), "\"n\":{\"inferred\":\"integer\"}");
+    load(f, "two.ndjson",
+         "{" IDENTITY_MAP ",\"n\":5.5}\n{" IDENTITY_MAP ",\"l\":[4,0.5]}\n"
+         "{\"identityMap\":{\"crm\":[{\"id\":\"4\"}]},\"n\":9,\"o\":{\"p\":[{\"q\":-0.25}]}}\n");
+    assert_no_rejects(f);
+    load(f, "two.csv", "identity:crm,c\n5,8.5\n6,9\n");
+    assert_no_rejects(f);
+    mu_load_fixture_reopen(f);
+    const char *types = mu_load_fixture_types(f);
+    assert_null(strstr(types, "inferred"));
+    assert_contains(types, "\"c\":\"double\"");
+    assert_contains(types, "\"n\":\"double\"");
+    assert_contains(types, "\"l\":{\"list\":\"double\"}");
+    assert_contains(types, "\"q\":\"double\"");
+    /* rows that were written again are converted, others keep what their part says */
+    const char *rows = mu_load_fixture_rows(f);
+    assert_contains(rows, "\"l\":[4.0,0.5],\"n\":5.5,\"o\":{\"p\":[{\"q\":7.0}]}");
+    assert_contains(rows, "\"l\":[3],\"n\":6,");
+    assert_contains(rows, "\"n\":9.0,\"o\":{\"p\":[{\"q\":-0.25}]}");
+    assert_contains(rows, "\"c\":9.0");
+    mu_load_fixture_verify(f);
+}
+
+static void integers_that_somebody_declared_stay(void **state)
+{
+    mu_load_fixture *f = *state;
+    static const char *const kinds[] = {"integer", "double"};
+    static const char half[] = "{" IDENTITY_MAP ",\"n\":0.5}\n";
+    for (int i = 0; i < 2; i++) {
+        mu_json json;
+        mu_str text = mu_arena_format(
+            &f->arena, "{\"class\":\"profile\",\"fields\":{\"n\":\"%s\",\"m%d\":\"integer\"}}",
+            kinds[i], i);
+        f->options.schema_file = NULL;
+        f->options.is_strict = false;
+        load(f, "ints.ndjson", "{" IDENTITY_MAP ",\"n\":5,\"k\":1}\n");
+        f->options.is_strict = true;
+        load(f, "strict.ndjson", "{" IDENTITY_MAP ",\"k\":0.5}\n");
+        mu_buf_add_char(&f->rejects, 0);
+        assert_string_equal(f->rejects.ptr, "strict.ndjson:1: k: expected integer, found double\n");
+        f->options.is_strict = false;
+        assert_int_equal(mu_json_read(f->reader, &f->arena, text, &json, &f->err), MU_OK);
+        f->options.schema_file = &json;
+        load(f, "half.ndjson", half);
+        assert_int_equal(f->summary.n_rejected, kinds[i][0] == 'i');
+        mu_load_fixture_fini(f);
+        mu_load_fixture_init(f);
+    }
 }
 
 /* P4, P11 and P12. */
@@ -588,6 +654,8 @@ int main(void)
         TEST(loads_are_idempotent_without_ids),
         TEST(later_records_are_laid_over_earlier_ones),
         TEST(old_rows_take_new_fields),
+        TEST(inferred_integers_widen_in_a_later_load),
+        TEST(integers_that_somebody_declared_stay),
         TEST(names_and_identities_come_in_old_forms),
         TEST(lookup_records_are_replaced_whole),
         TEST(columns_lead_into_maps),

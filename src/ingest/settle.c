@@ -127,7 +127,7 @@ static const mu_type *settle_new(mu_shape *shape, uint32_t node, mu_arena *arena
     case GROUP_TEXT:
         return mu_type_of(seen[MU_SEEN_TEXT] > 0 ? MU_TYPE_STRING : MU_TYPE_TIMESTAMP);
     case GROUP_NUMBER:
-        return mu_type_of(seen[MU_SEEN_DOUBLE] > 0 ? MU_TYPE_DOUBLE : MU_TYPE_INTEGER);
+        return seen[MU_SEEN_DOUBLE] > 0 ? mu_type_of(MU_TYPE_DOUBLE) : mu_type_inferred_integer();
     case GROUP_BOOLEAN:
         return mu_type_of(MU_TYPE_BOOLEAN);
     case GROUP_OBJECT:
@@ -147,6 +147,8 @@ const mu_type *mu_shape_settle(mu_shape *shape, uint32_t node, mu_arena *arena)
         type = settle_object(shape, node, arena);
     else if (known->kind == MU_TYPE_LIST || known->kind == MU_TYPE_MAP)
         type = settle_list(shape, node, arena);
+    else if (known->is_inferred && shape->nodes[node].seen[MU_SEEN_DOUBLE] > 0)
+        type = mu_type_of(MU_TYPE_DOUBLE);
     else
         type = known;
     shape->nodes[node].settled = type;

@@ -43,6 +43,7 @@ mu_draft *mu_draft_of(mu_arena *arena, const mu_type *type)
 {
     mu_draft *draft = draft_new(arena, type->kind);
     draft->target_class = type->target_class;
+    draft->is_inferred = type->is_inferred;
     if (type->kind == MU_TYPE_LIST || type->kind == MU_TYPE_MAP)
         draft->item = mu_draft_of(arena, type->item);
     for (uint32_t f = 0; f < type->n_fields; f++)
@@ -64,8 +65,9 @@ const mu_type *mu_draft_type(mu_arena *arena, const mu_draft *draft)
         return mu_type_object(arena, draft->n_fields, draft->names, types);
     }
     default:
-        return draft->target_class.len > 0 ? mu_type_key_of(arena, draft->target_class)
-                                           : mu_type_of(draft->kind);
+        if (draft->target_class.len > 0)
+            return mu_type_key_of(arena, draft->target_class);
+        return draft->is_inferred ? mu_type_inferred_integer() : mu_type_of(draft->kind);
     }
 }
 
@@ -151,8 +153,9 @@ static mu_code read_name(path_reader *p, mu_str *out)
 
 static mu_code settle(const path_reader *p, mu_draft *draft, mu_type_kind kind)
 {
-    if (draft->kind == MU_TYPE_ANY)
+    if (draft->kind == MU_TYPE_ANY || (draft->is_inferred && kind == MU_TYPE_DOUBLE))
         draft->kind = kind;
+    draft->is_inferred = false;
     if (draft->kind != kind)
         return mu_fail(
             p->err, MU_E_CONFLICT, "field path \"" MU_STR_FMT "\": %s here, but already %s",

@@ -42,14 +42,14 @@ const mu_lookup_class *mu_schema_lookup_class(const mu_schema *schema, mu_str na
 
 /* -------- writing --------
  *
- * A type is "string" and the like, {"list":T}, {"map":T}, {"keyOf":"class"} or
- * {"fields":{name:T,...}} in schema order.
+ * A type is "string" and the like, {"list":T}, {"map":T}, {"keyOf":"class"}, {"inferred":"integer"}
+ * or {"fields":{name:T,...}} in schema order.
  */
 
 static void write_type(mu_json_writer *w, const mu_type *type)
 {
     if (type->kind != MU_TYPE_LIST && type->kind != MU_TYPE_MAP && type->kind != MU_TYPE_OBJECT &&
-        type->target_class.len == 0) {
+        type->target_class.len == 0 && !type->is_inferred) {
         mu_json_string(w, mu_str_from(mu_type_kind_name(type->kind)));
         return;
     }
@@ -65,6 +65,9 @@ static void write_type(mu_json_writer *w, const mu_type *type)
     } else if (type->kind == MU_TYPE_STRING) {
         mu_json_name(w, MU_STR("keyOf"));
         mu_json_string(w, type->target_class);
+    } else if (type->is_inferred) {
+        mu_json_name(w, MU_STR("inferred"));
+        mu_json_string(w, mu_str_from(mu_type_kind_name(type->kind)));
     } else {
         mu_json_name(w, mu_str_from(mu_type_kind_name(type->kind)));
         write_type(w, type->item);
@@ -207,6 +210,11 @@ static mu_code read_type(mu_arena *arena, const mu_json *json, int depth, const 
     mu_str key_of = mu_json_member_string(json, MU_STR("keyOf"), MU_STR(""));
     if (key_of.len > 0) {
         *out = mu_type_key_of(arena, mu_arena_copy(arena, key_of));
+        return MU_OK;
+    }
+    if (mu_str_equal(mu_json_member_string(json, MU_STR("inferred"), MU_STR("")),
+                     MU_STR("integer"))) {
+        *out = mu_type_inferred_integer();
         return MU_OK;
     }
     return read_container(arena, json, depth, out, err);

@@ -12,6 +12,7 @@ typedef struct mu_draft mu_draft;
 struct mu_draft {
     mu_type_kind kind;
     mu_str target_class;
+    bool is_inferred; /* as of mu_type */
     mu_draft *item;
     uint32_t n_fields, capacity;
     mu_str *names;
@@ -24,7 +25,8 @@ mu_draft *mu_draft_of(mu_arena *arena, const mu_type *type);
 /* Adds what a field path says ("productListItems[].SKU", "identityMap{}[].id": [] a step into a
  * list, {} into a map, names with other characters than letters, digits, '_', '-', ':' and '@' in
  * backticks) with a scalar type at its end. MU_E_INPUT when the path is malformed, MU_E_CONFLICT
- * when the draft has another type there. Names are copied. */
+ * when the draft has another type there; an inferred integer may be declared a double. Names are
+ * copied. */
 MU_CHECKED mu_code mu_draft_add(mu_arena *arena, mu_draft *draft, mu_str path, mu_type_kind kind,
                                 mu_err *err);
 

@@ -253,6 +253,34 @@ static void a_schema_survives_writing_and_reading(void **state)
     assert_true(mu_str_equal(text, written(f, again)));
 }
 
+/* docs/decisions/0056 */
+static void a_file_may_declare_an_inferred_integer_a_double(void **state)
+{
+    fixture *f = *state;
+    mu_err err = {0};
+    const mu_str name = MU_STR("n");
+    const mu_type *field = mu_type_inferred_integer();
+    const mu_type *list = mu_type_list(&f->arena, mu_type_object(&f->arena, 1, &name, &field));
+    const mu_type *profile = mu_type_object(&f->arena, 1, &name, &list);
+    const mu_schema *base =
+        mu_schema_with_types(&f->arena, f->builtin, profile, f->builtin->event, 0, NULL);
+    mu_json json = json_of(f, written(f, base));
+    const mu_schema *read = NULL, *s = NULL;
+    assert_int_equal(mu_schema_read(&f->arena, &json, &read, &err), MU_OK);
+    assert_true(mu_type_at(read->profile, MU_STR("n.n"))->is_inferred);
+    json = json_of(f, MU_STR("{\"class\":\"profile\",\"fields\":{\"m\":\"integer\"}}"));
+    assert_int_equal(mu_schema_extend(&f->arena, read, &json, &s, &err), MU_OK);
+    assert_true(mu_type_at(s->profile, MU_STR("n.n"))->is_inferred);
+    assert_false(mu_type_at(s->profile, MU_STR("m"))->is_inferred);
+    json = json_of(f, MU_STR("{\"class\":\"profile\",\"fields\":{\"n[].n\":\"integer\"}}"));
+    assert_int_equal(mu_schema_extend(&f->arena, read, &json, &s, &err), MU_OK);
+    assert_false(mu_type_at(s->profile, MU_STR("n.n"))->is_inferred);
+    json = json_of(f, MU_STR("{\"class\":\"profile\",\"fields\":{\"n[].n\":\"double\"}}"));
+    assert_int_equal(mu_schema_extend(&f->arena, s, &json, &s, &err), MU_E_CONFLICT);
+    assert_int_equal(mu_schema_extend(&f->arena, read, &json, &s, &err), MU_OK);
+    assert_type(f, s->profile, "n.n", "double");
+}
+
 static void a_damaged_schema_is_refused(void **state)
 {
     fixture *f = *state;
@@ -293,6 +321,7 @@ int main(void)
         TEST(mistakes_in_a_file_are_named),
         TEST(a_path_deeper_than_the_limit_is_refused),
         TEST(a_schema_survives_writing_and_reading),
+        TEST(a_file_may_declare_an_inferred_integer_a_double),
         TEST(a_damaged_schema_is_refused),
         TEST(a_schema_with_other_types_gets_a_new_row),
     };

@@ -8,6 +8,8 @@
 
 static const mu_type shared_any = {.kind = MU_TYPE_ANY};
 
+static const mu_type shared_inferred_integer = {.kind = MU_TYPE_INTEGER, .is_inferred = true};
+
 static const mu_type shared_types[] = {
     [MU_TYPE_NULL] = {.kind = MU_TYPE_NULL},
     [MU_TYPE_BOOLEAN] = {.kind = MU_TYPE_BOOLEAN},
@@ -41,6 +43,11 @@ static const char *const kind_names[] = {
 const mu_type *mu_type_of(mu_type_kind kind)
 {
     return &shared_types[kind];
+}
+
+const mu_type *mu_type_inferred_integer(void)
+{
+    return &shared_inferred_integer;
 }
 
 const char *mu_type_kind_name(mu_type_kind kind)

@@ -33,6 +33,9 @@ struct mu_type {
     const mu_type *const *field_types;
     /* STRING that is the source of a relationship: the lookup class its value names a record of */
     mu_str target_class; /* len 0 when none */
+    /* INTEGER that a load chose because of what it saw: nobody declared it, so a later load that
+     * sees doubles makes it a DOUBLE (docs/decisions/0056). No part of what makes types equal. */
+    bool is_inferred;
     /* Names hashed to fields, of mu_type_object only: a type filled in by hand has none and is
      * searched field by field. Slot: field + 1, 0 when free. */
     const uint32_t *field_index;
@@ -42,6 +45,7 @@ struct mu_type {
 /* Shared scalar types; mu_type_of(MU_TYPE_LIST) and the like are lists, maps of ANY, empty objects.
  */
 const mu_type *mu_type_of(mu_type_kind kind);
+const mu_type *mu_type_inferred_integer(void);
 
 /* Types in `arena`. Names, items and field types are borrowed and must live as long. Field names
  * must be distinct. */
@@ -62,6 +66,7 @@ const mu_type *mu_type_at(const mu_type *type, mu_str path);
 mu_str mu_type_name(mu_arena *arena, const mu_type *type);
 const char *mu_type_kind_name(mu_type_kind kind);
 
+/* Whatever was inferred. */
 bool mu_type_equal(const mu_type *a, const mu_type *b);
 
 #endif

@@ -13,6 +13,43 @@ mu_value mu_value_member(mu_value value, mu_str name)
     return MU_VALUE_NULL;
 }
 
+static mu_value extend_object(mu_arena *arena, const mu_type *from, const mu_type *to,
+                              mu_value value)
+{
+    mu_value *items = MU_NEW_ARRAY(arena, mu_value, to->n_fields);
+    for (uint32_t i = 0; i < from->n_fields; i++) {
+        int field = mu_type_field(to, from->field_names[i]);
+        MU_ASSERT(field >= 0);
+        items[field] =
+            mu_value_extend(arena, from->field_types[i], to->field_types[field], value.items[i]);
+    }
+    return (mu_value){
+        .kind = MU_TYPE_OBJECT, .n = to->n_fields, .items = items, .keys = to->field_names};
+}
+
+/* Recursion is as deep as types. */
+mu_value mu_value_extend(mu_arena *arena, const mu_type *from, const mu_type *to, mu_value value)
+{
+    if (from == to)
+        return value;
+    switch (value.kind) {
+    case MU_TYPE_INTEGER:
+        return to->kind == MU_TYPE_DOUBLE ? mu_value_double((double)value.integer) : value;
+    case MU_TYPE_LIST:
+    case MU_TYPE_MAP: {
+        mu_value *items = MU_NEW_ARRAY(arena, mu_value, value.n);
+        for (uint32_t i = 0; i < value.n; i++)
+            items[i] = mu_value_extend(arena, from->item, to->item, value.items[i]);
+        value.items = items;
+        return value;
+    }
+    case MU_TYPE_OBJECT:
+        return extend_object(arena, from, to, value);
+    default:
+        return value;
+    }
+}
+
 static void write_container(mu_json_writer *writer, mu_value value)
 {
     if (value.kind == MU_TYPE_LIST) {

@@ -90,6 +90,10 @@ mu_value mu_value_from_json(mu_arena *arena, const mu_json *json);
 MU_CHECKED mu_code mu_value_from_typed_json(mu_arena *arena, const mu_type *type,
                                             const mu_json *json, mu_value *out, mu_err *err);
 
+/* A value of `from` as the same value of `to`, a later version of that type: fields that are new
+ * are absent, integers become doubles where the type has them now. Shares what did not change. */
+mu_value mu_value_extend(mu_arena *arena, const mu_type *from, const mu_type *to, mu_value value);
+
 /* Writes a value as JSON: dates and times as text, absent object fields left out. */
 void mu_value_write(mu_json_writer *writer, mu_value value);
 

@@ -102,6 +102,7 @@ matches "how many are wrong" "$err" '11 of 12 audiences'
 member=$(head -1 <<<"$ids")
 expect 0 muster eval --data json --now $now --explain "$member" "$bought"
 matches "a member" "$out" '"member":true'
+matches "by name" "$out" "^\{\"identity\":\"$member\","
 matches "with the purchase" "$out" '"witnesses":\[\{.*"eventType":"commerce.purchases"'
 other=$(comm -13 <(sort <<<"$ids") \
     <(awk -F, 'NR > 1 {print $1 == "" ? "ECID:" $2 : "lumaCrmId:" $1}' sample/profiles.csv | sort) | head -1)

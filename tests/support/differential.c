@@ -64,6 +64,8 @@ static mu_code read_rows(mu_bound_case *bound, mu_err *err)
             mu_case_row *out = &rows[bound->n_rows];
             out->place = (mu_row_place){p, r};
             MU_TRY(mu_part_row(entity->parts[p], r, bound->arena, &out->value, err));
+            out->value = mu_value_extend(bound->arena, mu_part_row_type(entity->parts[p]),
+                                         mu_snapshot_schema(bound->snapshot)->row, out->value);
             index[p][r] = bound->n_rows++;
         }
     }

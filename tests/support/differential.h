@@ -28,7 +28,7 @@ typedef struct mu_case {
 
 typedef struct mu_case_row {
     mu_row_place place;
-    mu_value value; /* decoded by mu_part_row */
+    mu_value value; /* as the schema has it now */
 } mu_case_row;
 
 /* The rules bound to a snapshot's schema, and its live rows. Everything is in `arena`. */

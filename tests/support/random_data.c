@@ -91,6 +91,28 @@ static mu_value random_row(data_maker *maker)
 
 /* -------- the schema before the last change -------- */
 
+/* Doubles, some of which were integers still. */
+static const mu_type *narrowed(mu_dice *dice, mu_arena *arena, const mu_type *type)
+{
+    if (type->kind == MU_TYPE_DOUBLE)
+        return mu_dice_percent(dice, 60) ? mu_type_of(MU_TYPE_INTEGER) : type;
+    if (type->kind == MU_TYPE_LIST || type->kind == MU_TYPE_MAP) {
+        const mu_type *item = narrowed(dice, arena, type->item);
+        if (item == type->item)
+            return type;
+        return type->kind == MU_TYPE_LIST ? mu_type_list(arena, item) : mu_type_map(arena, item);
+    }
+    if (type->kind != MU_TYPE_OBJECT)
+        return type;
+    bool changed = false;
+    const mu_type **fields = MU_NEW_ARRAY(arena, const mu_type *, type->n_fields + 1);
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        fields[i] = narrowed(dice, arena, type->field_types[i]);
+        changed |= fields[i] != type->field_types[i];
+    }
+    return changed ? mu_type_new_object(arena, type->n_fields, type->field_names, fields) : type;
+}
+
 static const mu_type *without_last_fields(mu_dice *dice, mu_arena *arena, const mu_type *type,
                                           uint32_t keep_min)
 {
@@ -103,10 +125,16 @@ static const mu_type *without_last_fields(mu_dice *dice, mu_arena *arena, const 
                                : mu_type_new_object(arena, n, type->field_names, type->field_types);
 }
 
-static const mu_schema *older_schema(mu_dice *dice, mu_arena *arena, const mu_schema *schema)
+/* `seed` is for what is narrowed, so that the rest of a case does not depend on it. */
+static const mu_schema *older_schema(mu_dice *dice, mu_arena *arena, const mu_schema *schema,
+                                     uint64_t seed)
 {
+    mu_dice own;
+    mu_dice_init(&own, seed);
     const mu_type *profile = without_last_fields(dice, arena, schema->profile, 1);
     const mu_type *event = without_last_fields(dice, arena, schema->event, 3);
+    profile = narrowed(&own, arena, profile);
+    event = narrowed(&own, arena, event);
     if (profile == schema->profile && event == schema->event)
         return schema;
     return mu_schema_of_types(arena, profile, event, schema->n_lookup_classes,
@@ -193,7 +221,7 @@ void mu_random_data_make(mu_dice *dice, mu_arena *arena, const mu_schema *schema
     if (mu_dice_percent(dice, 40))
         out->n_parts = 1 + mu_dice_below(dice, PARTS_MAX);
     if (out->n_parts > 1 && mu_dice_percent(dice, 50))
-        out->first_schema = older_schema(dice, arena, schema);
+        out->first_schema = older_schema(dice, arena, schema, out->style.seed);
     static const uint32_t sizes[] = {
         [MU_SHAPE_SMALL] = 60, [MU_SHAPE_WIDE] = 9500, [MU_SHAPE_DEEP] = 6};
     uint32_t n = shape == MU_SHAPE_WIDE ? 4097 + mu_dice_below(dice, sizes[shape] - 4097)

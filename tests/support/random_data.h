@@ -33,7 +33,8 @@ typedef struct mu_random_record {
 
 typedef struct mu_random_data {
     const mu_schema *schema;
-    const mu_schema *first_schema; /* what part 0 was written with: lacks some fields of `schema` */
+    const mu_schema *first_schema; /* what part 0 was written with: lacks some fields of `schema`,
+                                      and has integers for some of its doubles */
     mu_random_style style;
     uint32_t n_parts;
     uint32_t n_profiles;

@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "base/time.h"
 
+#include <math.h>
+
 static const mu_str words[] = {
     {"red", 3},
     {"Red", 3},
@@ -287,6 +289,11 @@ mu_value mu_value_reshape(mu_arena *arena, mu_value value, const mu_type *from, 
         return value;
     if (value.kind == MU_TYPE_LIST || value.kind == MU_TYPE_MAP)
         return reshape_items(arena, value, from, to);
+    if (value.kind == MU_TYPE_INTEGER && to->kind == MU_TYPE_DOUBLE)
+        return mu_value_double((double)value.integer);
+    if (value.kind == MU_TYPE_DOUBLE && to->kind == MU_TYPE_INTEGER)
+        return fabs(value.number) < 0x1p63 ? mu_value_integer((int64_t)value.number)
+                                           : MU_VALUE_NULL;
     if (value.kind != MU_TYPE_OBJECT)
         return value;
     mu_value *items = MU_NEW_ARRAY(arena, mu_value, to->n_fields + 1);
