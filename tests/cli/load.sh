@@ -32,16 +32,37 @@ for line in 2 3 4 5 6 7; do
     matches "line $line is reported" "$err" "^mixed\.ndjson:$line: ..."
 done
 same "nothing else is" "$(grep -c '^mixed\.ndjson:' <<<"$err")" 6
+reason() { matches "why $1:$2" "$err" "^$1:$2: $3"; }
+reason mixed.ndjson 2 'a JSON array or object is not closed \(column [0-9]+\)$'
+reason mixed.ndjson 3 'the record has no identity$'
+reason mixed.ndjson 4 'loyalty\.points: expected double, found string$'
+reason mixed.ndjson 5 'the JSON text is not valid UTF-8$'
+reason mixed.ndjson 6 'NUL byte at column 44$'
+reason mixed.ndjson 7 'the line is not a JSON object$'
 same "the good ones are there" "$(count mixed 'loyalty.tier = "gold"')" 2
 clean mixed
 expect 1 muster load --data strict --fail-fast mixed.ndjson
 same "fail-fast loads nothing" "$(count strict true)" 0
 
-printf 'identity:Email,loyalty.tier,loyalty.points\na@example.com,gold,1\nb@example.com,gold\nc@example.com,gold,2,3\n"d@example.com","go""ld",4\n' >mixed.csv
+{
+    printf 'identity:Email,loyalty.tier,loyalty.points\na@example.com,gold,1\nb@example.com,gold\n'
+    printf 'c@example.com,gold,2,3\n"d@example.com","go""ld",4\ne@example.com,\0gold,5\n'
+    printf 'f@example.com,\xe2\x82,6\ng@example.com,gold,many\n"h@example.com,gold,8\ni@example.com,gold,9\n"'
+    head -c 100000000 /dev/zero | tr '\0' x
+    printf '"\nj@example.com,gold,10\n'
+} >mixed.csv
 expect 1 muster load --data csv mixed.csv
-same "CSV with too few and too many cells" "$(summary)" "4 2 2"
-matches "the short one" "$err" '^mixed\.csv:3: '
-matches "the long one" "$err" '^mixed\.csv:4: '
+same "CSV, good and bad" "$(summary)" "11 4 7"
+reason mixed.csv 3 'the row has 2 cells, the header 3$'
+reason mixed.csv 4 'the row has 4 cells, the header 3$'
+reason mixed.csv 6 'NUL byte at column 15$'
+reason mixed.csv 7 'the row is not valid UTF-8$'
+reason mixed.csv 8 'loyalty\.points: expected double, found text of another form$'
+reason mixed.csv 9 'a quoted cell is not closed properly$'
+reason mixed.csv 11 'line longer than 64 MiB$'
+same "the good rows are there" "$(count csv 'loyalty.tier = "gold"')" 3
+clean csv
+rm mixed.csv
 same "quotes" "$(count csv 'loyalty.tier = "go\"ld"')" 1
 
 # One very long line costs itself only.
@@ -53,7 +74,7 @@ same "quotes" "$(count csv 'loyalty.tier = "go\"ld"')" 1
 } >long.ndjson
 expect 1 muster load --data long long.ndjson
 same "a line of 100 MB" "$(summary)" "2 1 1"
-matches "is reported" "$err" '^long\.ndjson:1: '
+reason long.ndjson 1 'line longer than 64 MiB$'
 same "and the next loaded" "$(count long 'loyalty.tier = "gold"')" 1
 rm long.ndjson
 
@@ -75,28 +96,64 @@ expect 1 muster load --data faults faults/profiles.ndjson faults/events.ndjson
 same "resent events count once" "$(count faults 'xEvent.count() >= 20')" "$once"
 clean faults
 
-# kill -9 at any moment leaves the old state or the new one; the next load works.
-expect 0 muster sample --profiles 4000 --events 60000 --until $now --out big
-expect 0 muster load --data killed sample/profiles.ndjson
-start=$(date +%s%N)
-expect 0 muster load --data whole sample/profiles.ndjson big/profiles.ndjson big/events.ndjson
-took_ms=$((($(date +%s%N) - start) / 1000000))
-new=$(count whole true)
-for share in 10 30 50 70 90 97; do
-    "$muster_binary" load --data killed big/profiles.ndjson big/events.ndjson >/dev/null 2>&1 &
+# An integer that a load inferred becomes a double in a later one.
+person() { echo "{\"identityMap\":{\"Email\":[{\"id\":\"$1@example.com\"}]},\"score\":$2}"; }
+{ person a 5 && person b 6; } >ints.ndjson
+{ person b 6.5 && person c 7 && person d '"8"'; } >doubles.ndjson
+expect 0 muster load --data widened ints.ndjson
+expect 1 muster load --data widened doubles.ndjson
+same "doubles after integers" "$(summary)" "3 2 1"
+reason doubles.ndjson 3 'score: expected (integer|double), found string$'
+same "all are doubles" "$(count widened 'score.toString() in ["5.0", "6.5", "7.0"]')" 3
+same "in sums too" "$(count widened 'score + 0.5 in [5.5, 7, 7.5]')" 3
+expect 0 muster eval --data widened --explain Email:a@example.com 'score.toString() = "5.0"'
+matches "and explained" "$out" '^\{"identity":"Email:a@example\.com","member":true,.*"value":5\.0'
+clean widened
+
+# kill -9 at any moment leaves the old state or the new one; the next load works. The first half of the kills
+# comes at a time, the other once so many bytes of new parts are there.
+expect 0 muster load --data before sample/profiles.ndjson
+bytes() { du -sb "$1" 2>/dev/null | cut -f1; }
+kill_at() { # FOLDER SHARE FILES...
+    local folder=$1 share=$2 process enough
+    shift 2
+    "$muster_binary" load --data "$folder" "$@" >/dev/null 2>&1 &
     process=$!
-    sleep "$(awk -v ms=$took_ms -v share=$share 'BEGIN {printf "%.3f", ms * share / 100000}')"
+    if [ "$share" -lt 70 ]; then
+        sleep "$(awk -v ms=$took_ms -v share="$share" 'BEGIN {printf "%.3f", ms * share / 100000}')"
+    else
+        enough=$(($(bytes before) + ($(bytes whole) - $(bytes before)) * (share - 70) / 30))
+        while kill -0 $process 2>/dev/null && [ "$(bytes "$folder")" -lt $enough ]; do sleep 0.01; done
+    fi
     kill -9 $process 2>/dev/null
     wait $process 2>/dev/null
-    got=$(count killed true)
-    checks=$((checks + 1))
-    [ "$got" = 300 ] || [ "$got" = "$new" ] || fail "killed at $share %: $got profiles"
+}
+for kind in messages csv; do
+    files=(big/profiles.ndjson big/events.ndjson)
+    [ $kind = csv ] && files=(big/profiles.csv big/events.csv)
+    arguments=(--messages)
+    [ $kind = csv ] && arguments=(--format csv)
+    rm -rf big whole killed
+    expect 0 muster sample --profiles 4000 --events 60000 --until $now --out big "${arguments[@]}"
+    cp -r before killed
+    cp -r before whole
+    start=$(date +%s%N)
+    expect 0 muster load --data whole "${files[@]}"
+    took_ms=$((($(date +%s%N) - start) / 1000000))
+    new=$(count whole true)
+    for share in 10 40 65 70 80 95; do
+        kill_at killed $share "${files[@]}"
+        got=$(count killed true)
+        checks=$((checks + 1))
+        [ "$got" = 300 ] || [ "$got" = "$new" ] || fail "$kind, killed at $share %: $got profiles"
+        clean killed
+    done
+    expect 0 muster load --data killed "${files[@]}"
+    same "then everything is there" "$(count killed true)" "$new"
+    same "events too" "$(count killed 'xEvent.count() >= 20')" "$(count whole 'xEvent.count() >= 20')"
     clean killed
+    same "and no file more" "$(find killed -type f | wc -l)" "$(find whole -type f | wc -l)"
 done
-expect 0 muster load --data killed big/profiles.ndjson big/events.ndjson
-same "then everything is there" "$(count killed true)" "$new"
-same "events too" "$(count killed 'xEvent.count() >= 20')" "$(count whole 'xEvent.count() >= 20')"
-clean killed
 
 # Two at a time on one folder: the second is told who holds it.
 mkfifo held
