@@ -225,7 +225,7 @@ struct mu_http_request {
     mu_arena arena;
     _Atomic uint32_t references;
     _Atomic int state; /* enum mu_http_state */
-    bool is_parked;    /* linked into the server's list; guarded by parked_lock */
+    bool is_parked;    /* linked into the server's list; loop thread only */
     mu_http_request *previous_parked, *next_parked;
 
     int64_t start_ns;

@@ -32,19 +32,20 @@ static void link_parked(mu_http_request *request)
     atomic_fetch_add_explicit(&server->n_resuming, 1, memory_order_acq_rel);
 }
 
+/* Only the loop thread links and unlinks, so it may look at is_parked without the lock. */
 void mu_http_unpark(mu_http_request *request)
 {
     mu_http_server *server = request->server;
+    if (!request->is_parked)
+        return;
     pthread_mutex_lock(&server->parked_lock);
-    if (request->is_parked) {
-        if (request->previous_parked == NULL)
-            server->parked = request->next_parked;
-        else
-            request->previous_parked->next_parked = request->next_parked;
-        if (request->next_parked != NULL)
-            request->next_parked->previous_parked = request->previous_parked;
-        request->is_parked = false;
-    }
+    if (request->previous_parked == NULL)
+        server->parked = request->next_parked;
+    else
+        request->previous_parked->next_parked = request->next_parked;
+    if (request->next_parked != NULL)
+        request->next_parked->previous_parked = request->previous_parked;
+    request->is_parked = false;
     pthread_mutex_unlock(&server->parked_lock);
 }
 

@@ -110,6 +110,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     if (request == NULL)
         return;
     bool is_aborted = code != MHD_REQUEST_TERMINATED_COMPLETED_OK || request->sent_status == 0;
+    mu_http_unpark(request); /* a client that left is found out before on_access is called again */
     mu_http_observe(request, is_aborted);
     mu_http_connection_phase(request->connection, MU_HTTP_IDLE);
     mu_http_uncharge(request);

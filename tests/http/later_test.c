@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -30,6 +31,14 @@ static void start(http_fixture *fixture)
 {
     mu_http_options options = http_fixture_options(fixture);
     http_fixture_start(fixture, &options);
+}
+
+static void another_request(http_fixture *fixture)
+{
+    http_client client;
+    send_get(&client, fixture->port, "/later?ms=5");
+    expect(&client, 200, "later");
+    http_disconnect(&client);
 }
 
 static void another_thread_may_answer_at_once_or_later(void **state)
@@ -85,6 +94,28 @@ static void a_client_that_left_is_no_trouble(void **state)
         (void)poll(NULL, 0, 1);
     assert_int_equal(fixture.n_ended, 20);
     http_fixture_stop(&fixture, 1000);
+}
+
+/* The library finds out by itself that a resumed connection is broken, and ends the request without
+ * asking for the answer: it once stayed in the list of waiting requests, freed. */
+static void clients_that_reset_leave_nothing_behind(void **state)
+{
+    http_fixture fixture;
+    http_client clients[16];
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)state;
+    start(&fixture);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 16; i++)
+            send_get(&clients[i], fixture.port, i % 2 == 0 ? "/later?ms=5" : "/worker?ms=5");
+        (void)poll(NULL, 0, round % 3);
+        for (int i = 0; i < 16; i++) {
+            (void)setsockopt(clients[i].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+            http_disconnect(&clients[i]);
+        }
+    }
+    another_request(&fixture);
+    http_fixture_stop(&fixture, 10000); /* would wait for ever */
 }
 
 static void a_worker_can_tell_that_the_client_left(void **state)
@@ -316,6 +347,7 @@ int main(void)
         cmocka_unit_test(another_thread_may_answer_at_once_or_later),
         cmocka_unit_test(waiting_requests_do_not_hold_up_others),
         cmocka_unit_test(a_client_that_left_is_no_trouble),
+        cmocka_unit_test(clients_that_reset_leave_nothing_behind),
         cmocka_unit_test(a_worker_can_tell_that_the_client_left),
         cmocka_unit_test(a_full_queue_is_503_with_retry_after),
         cmocka_unit_test(running_requests_finish_while_stopping),
