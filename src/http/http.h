@@ -150,7 +150,7 @@ typedef struct mu_http_options {
 /* Starts threads and accepts connections. Raises the process's limit of open files towards what
  * connections_max needs, and lowers connections_max with a warning where that is refused.
  * GET /health, /ready and /metrics are served unless the router has them. MU_E_INPUT: a bad
- * address, certificate or option; MU_E_IO: the system refuses. */
+ * address, certificate or option; MU_E_NOT_FOUND: no such PEM file; MU_E_IO: the system refuses. */
 MU_CHECKED mu_code mu_http_server_start(const mu_http_options *options, mu_http_server **out,
                                         mu_err *err);
 
