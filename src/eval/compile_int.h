@@ -64,22 +64,26 @@ typedef struct compiler {
     scope_entry *variables; /* innermost last */
 } compiler;
 
-/* compile.c */
-compiled compile_value(compiler *c, const mu_pql *query);
-uint32_t compile_bits(compiler *c, const mu_pql *query); /* NO_NODE when there is no kernel */
-uint32_t compiled_truth(compiler *c, compiled value);
-uint32_t compiled_valid(compiler *c, compiled item); /* of a scalar or object value */
-uint32_t compiled_numeric(compiler *c, compiled value);
+/* compiled.c. NOTHING or NO_NODE wherever there is no kernel. */
 mu_type_kind compiled_type(const compiler *c, compiled value);
 uint32_t compiled_level(const compiler *c, compiled value);
 bool compiled_is_list(const compiler *c, compiled value); /* a view, or a column of lists or maps */
-
-/* compile_list.c */
-compiled compile_view(compiler *c, const mu_pql *list);
+uint32_t compiled_valid(compiler *c, compiled item);      /* of a scalar, object or single item */
+uint32_t compiled_numeric(compiler *c, compiled value);
+uint32_t compiled_truth(compiler *c, compiled value); /* where a Boolean is wanted (pql.md 6.4) */
 compiled compiled_as_view(compiler *c, compiled value);
 compiled view_item(compiled view); /* one item, as a value at the view's level */
 compiled view_with_item(compiled view, compiled item);
 compiled view_choose(compiler *c, compiled view, uint32_t bits);
+/* The items of the lists (or values of the maps) that a view's items are: one level deeper. */
+compiled view_flatten(compiler *c, compiled view);
+
+/* compile.c */
+compiled compile_value(compiler *c, const mu_pql *query);
+uint32_t compile_bits(compiler *c, const mu_pql *query);
+
+/* compile_list.c */
+compiled compile_view(compiler *c, const mu_pql *list);
 compiled compile_field(compiler *c, compiled object, mu_str name);
 compiled compile_list_call(compiler *c, const mu_pql *call);
 uint32_t compile_list_condition(compiler *c, const mu_pql *call);

@@ -140,6 +140,7 @@ typedef struct worker {
 
 void worker_init(worker *w, mu_job *job);
 void worker_fini(worker *w);
+void worker_begin_block(worker *w, const bound_part *bound, uint32_t block);
 MU_CHECKED mu_code worker_run_block(worker *w, const bound_part *bound, uint32_t block,
                                     mu_job_sink *sink, void *sink_context, unsigned worker_index,
                                     mu_err *err);
@@ -149,6 +150,7 @@ MU_CHECKED mu_code worker_run_block(worker *w, const bound_part *bound, uint32_t
 uint64_t *worker_bits(worker *w, uint32_t n);
 uint64_t *worker_raw_bits(worker *w, uint32_t n);
 void *worker_numbers(worker *w, uint32_t n);
+void worker_give_value(worker *w, uint32_t node);
 void worker_give_bits(worker *w, uint64_t *bits, uint32_t n); /* NULL allowed */
 void worker_give_numbers(worker *w, void *numbers, uint32_t n);
 

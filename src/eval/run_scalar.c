@@ -4,58 +4,7 @@
 
 #include <math.h>
 
-/* -------- validity -------- */
-
-void vector_valid_bits(const mu_vector *vector, uint32_t n, uint64_t *out)
-{
-    if (vector->n_null == n)
-        mu_bits_zero(out, n);
-    else if (vector->valid == NULL)
-        mu_bits_fill(out, n);
-    else
-        memcpy(out, vector->valid, mu_bits_words(n) * 8);
-}
-
-void vector_keep_valid(worker *w, const mu_vector *vector, uint32_t n, uint64_t *bits)
-{
-    if (vector->n_null == n && n > 0)
-        mu_bits_zero(bits, n);
-    else if (vector->valid != NULL)
-        w->job->kernels->and_words(bits, vector->valid, mu_bits_words(n), bits);
-}
-
 /* -------- ranges -------- */
-
-/* Packed numbers between lo and hi, both as offsets from the vector's base. */
-void vector_packed_range(const kernel_set *k, const mu_vector *vector, uint32_t n, uint64_t lo,
-                         uint64_t hi, uint64_t *out)
-{
-    uint64_t largest = vector->width == 8 ? UINT64_MAX : ((uint64_t)1 << (vector->width * 8)) - 1;
-    if (vector->width == 0)
-        largest = 0;
-    if (hi > largest)
-        hi = largest;
-    if (lo > hi) {
-        mu_bits_zero(out, n);
-        return;
-    }
-    switch (vector->width) {
-    case 0:
-        mu_bits_fill(out, n);
-        break;
-    case 1:
-        k->range_8(vector->data, n, (uint8_t)lo, (uint8_t)(hi - lo), out);
-        break;
-    case 2:
-        k->range_16(vector->data, n, (uint16_t)lo, (uint16_t)(hi - lo), out);
-        break;
-    case 4:
-        k->range_32(vector->data, n, (uint32_t)lo, (uint32_t)(hi - lo), out);
-        break;
-    default:
-        k->range_64(vector->data, n, lo, hi - lo, out);
-    }
-}
 
 static void integer_range(worker *w, const mu_vector *vector, uint32_t n, int64_t lo, int64_t hi,
                           uint64_t *out)

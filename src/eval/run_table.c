@@ -2,35 +2,6 @@
  * decided value by value. */
 #include "eval/run_int.h"
 
-mu_value vector_value(const mu_vector *vector, const mu_dictionary *dictionary, mu_type_kind kind,
-                      uint32_t i)
-{
-    switch (vector->encoding) {
-    case MU_ENCODING_BITS:
-        return mu_value_boolean(mu_bit_get(vector->data, i));
-    case MU_ENCODING_INTEGER: {
-        int64_t number =
-            (int64_t)((uint64_t)vector->base + load_packed(vector->data, vector->width, i));
-        if (kind == MU_TYPE_DOUBLE)
-            return mu_value_double((double)number);
-        return (mu_value){.kind = kind, .integer = number};
-    }
-    case MU_ENCODING_DOUBLE:
-        return mu_value_double(((const double *)vector->data)[i]);
-    case MU_ENCODING_DECIMAL:
-        return mu_value_double(vector_decimal(vector, load_packed(vector->data, vector->width, i)));
-    case MU_ENCODING_CODES:
-        return mu_value_string(mu_dictionary_get(
-            dictionary,
-            (uint32_t)((uint64_t)vector->base + load_packed(vector->data, vector->width, i))));
-    case MU_ENCODING_BYTES:
-        return mu_value_string((mu_str){vector->bytes + vector->offsets[i],
-                                        vector->offsets[i + 1] - vector->offsets[i]});
-    default:
-        return MU_VALUE_NULL;
-    }
-}
-
 /* -------- tables -------- */
 
 static void coded_table(worker *w, const mu_vector *vector, const bound_table *table, uint32_t n,
