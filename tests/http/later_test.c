@@ -144,7 +144,7 @@ static void a_full_queue_is_503_with_retry_after(void **state)
     options.limits.queue_max = 2;
     http_fixture_start(&fixture, &options);
     for (int i = 0; i < 8; i++)
-        send_get(&clients[i], fixture.port, "/worker?ms=200");
+        send_get(&clients[i], fixture.port, "/worker?ms=1000");
     for (int i = 0; i < 8; i++) {
         http_reply reply;
         char seconds[16];
