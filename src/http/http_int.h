@@ -73,6 +73,8 @@ typedef struct mu_http_connection {
     struct mu_http_connection *previous, *next;
     int fd;
     bool is_cut; /* shut down already */
+    /* Between its line and its completion; NULL otherwise. Loop thread only. */
+    struct mu_http_request *request;
     _Atomic int phase;
     _Atomic int64_t since_ns; /* of the phase, mu_monotonic_ns */
     _Atomic uint64_t bytes;   /* moved in the phase */

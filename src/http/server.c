@@ -44,6 +44,15 @@ static size_t leave_escaped(void *context, struct MHD_Connection *mhd, char *tex
     return strlen(text);
 }
 
+static void end_request(mu_http_server *server, mu_http_request *request)
+{
+    request->connection->request = NULL;
+    mu_http_connection_phase(request->connection, MU_HTTP_IDLE);
+    mu_http_uncharge(request);
+    mu_http_request_release(request);
+    atomic_fetch_sub_explicit(&server->n_running, 1, memory_order_acq_rel);
+}
+
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -54,8 +63,13 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
         *socket_context = mu_http_connection_new(&server->gate, info->connect_fd);
         return;
     }
-    if (*socket_context != NULL)
-        mu_http_connection_free(&server->gate, *socket_context);
+    mu_http_connection *connection = *socket_context;
+    /* A client that leaves after the request line and before the end of its headers: the library
+     * never gave us the request, and so never completes it. */
+    if (connection != NULL && connection->request != NULL)
+        end_request(server, connection->request);
+    if (connection != NULL)
+        mu_http_connection_free(&server->gate, connection);
     atomic_fetch_sub_explicit(&server->gate.n_open, 1, memory_order_relaxed);
 }
 
@@ -71,6 +85,7 @@ static void *on_request_line(void *context, const char *target, struct MHD_Conne
     mu_http_request *request = mu_http_request_new(server, mhd, connection, mu_str_from(target));
     if (request == NULL)
         return NULL;
+    connection->request = request;
     mu_http_connection_phase(connection, MU_HTTP_READING);
     atomic_fetch_add_explicit(&server->n_running, 1, memory_order_acq_rel);
     return request;
@@ -112,10 +127,7 @@ static void on_completed(void *context, struct MHD_Connection *mhd, void **reque
     bool is_aborted = code != MHD_REQUEST_TERMINATED_COMPLETED_OK || request->sent_status == 0;
     mu_http_unpark(request); /* a client that left is found out before on_access is called again */
     mu_http_observe(request, is_aborted);
-    mu_http_connection_phase(request->connection, MU_HTTP_IDLE);
-    mu_http_uncharge(request);
-    mu_http_request_release(request);
-    atomic_fetch_sub_explicit(&server->n_running, 1, memory_order_acq_rel);
+    end_request(server, request);
 }
 
 /* The library's own messages: counted, and at most one a second logged. */
