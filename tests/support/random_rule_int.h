@@ -28,8 +28,9 @@ typedef struct rule_maker {
     uint32_t n_variables;
     variable variables[VARIABLES_MAX];
     uint32_t alias_start, alias_end; /* those of `variables` that are aliases of the chain around */
-    unsigned event_depth;            /* enclosing iterations over lists made of xEvent */
-    uint32_t n_names;                /* handed out so far, so that no variable hides another */
+    unsigned n_nested_events; /* times that rule_may_use_events said yes inside another list */
+    unsigned event_depth;     /* enclosing iterations over lists made of xEvent */
+    uint32_t n_names;         /* handed out so far, so that no variable hides another */
 } rule_maker;
 
 /* Sets of type kinds. */
@@ -72,8 +73,9 @@ mu_str rule_string_literal(rule_maker *maker, mu_str value);
 /* A field path whose type is in `kinds`; a list only when its items are in `items`. */
 term rule_path(rule_maker *maker, unsigned kinds, unsigned items);
 
-/* May another list of events be gone through here, or would that take too long? */
-bool rule_may_use_events(const rule_maker *maker);
+/* May another list of events be gone through here, or would that take too long? A rule may do so
+ * once inside another one. */
+bool rule_may_use_events(rule_maker *maker);
 bool rule_is_of_events(term list);
 
 /* A literal of a scalar kind. */

@@ -18,9 +18,11 @@ mu_str rule_new_name(rule_maker *maker, const char *prefix)
     return TEXT(maker, "%s%u", prefix, maker->n_names++);
 }
 
-bool rule_may_use_events(const rule_maker *maker)
+bool rule_may_use_events(rule_maker *maker)
 {
-    return maker->event_depth < (maker->options->is_cheap ? 1u : 2u);
+    if (maker->event_depth == 0)
+        return true;
+    return maker->event_depth == 1 && !maker->options->is_cheap && maker->n_nested_events++ == 0;
 }
 
 bool rule_is_of_events(term list)
@@ -127,6 +129,9 @@ term rule_path(rule_maker *maker, unsigned kinds, unsigned items)
         term at = path_start(maker);
         for (int steps = 0; steps < 6 && at.text.ptr != NULL; steps++) {
             bool is_whole = at.text.len > 0 && at.text.ptr[at.text.len - 1] != '^';
+            /* All of a profile, events and all, compares with another in the square of them. */
+            bool is_profile = at.type == maker->scopes[0];
+            is_whole &= !is_profile || (maker->n_scopes == 1 && !maker->options->is_cheap);
             if (is_whole && is_wanted(at.type, kinds, items) && chance(maker, 70))
                 return at;
             at = step(maker, at);
