@@ -1,4 +1,5 @@
 #include "eval/plan_int.h"
+#include "eval/reference_int.h"
 
 #include <stdlib.h>
 
@@ -201,6 +202,31 @@ static mu_str node_key(plan *p, const plan_node *n)
     return key;
 }
 
+static void note_regex(void *context, const mu_pql *query)
+{
+    bool *found = context;
+    *found |= query->kind == MU_PQL_CALL &&
+              (query->function == MU_FN_MATCHES || query->function == MU_FN_REGEX_GROUP);
+    mu_reference_children(query, note_regex, context); /* as deep as the tree */
+}
+
+static bool names_regex(const mu_pql *query)
+{
+    bool found = false;
+    note_regex(&found, query);
+    return found;
+}
+
+/* May a guard trip in this node, or in one that it reads? */
+static bool may_trip(const plan *p, const plan_node *node)
+{
+    bool may = node->operation == PLAN_CHAIN || node->operation == PLAN_REFERENCE ||
+               (node->operation == PLAN_TABLE && names_regex(node->table->expression));
+    for (uint32_t i = 0; i < node->n_inputs && !may; i++)
+        may = p->nodes[node->inputs[i]].may_trip;
+    return may;
+}
+
 static uint32_t add_node(plan *p, plan_node node)
 {
     bool is_new;
@@ -216,6 +242,7 @@ static uint32_t add_node(plan *p, plan_node node)
     } else {
         node.inputs = NULL;
     }
+    node.may_trip = may_trip(p, &node);
     p->nodes[p->n_nodes] = node;
     *slot = p->n_nodes;
     return p->n_nodes++;
@@ -373,7 +400,16 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Inputs sorted and distinct, so that `a and b` is `b and a`. */
+static bool some_may_trip(const plan *p, uint32_t n, const uint32_t *inputs)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (inputs[i] != NO_NODE && p->nodes[inputs[i]].may_trip)
+            return true;
+    return false;
+}
+
+/* Inputs sorted and distinct, so that `a and b` is `b and a`. A constant that decides is all that
+ * stays, unless a guard may trip beside it (docs/decisions/0001). */
 uint32_t plan_and_all(plan *p, plan_operation operation, uint32_t n, const uint32_t *inputs)
 {
     bool neutral = operation == PLAN_AND;
@@ -384,9 +420,10 @@ uint32_t plan_and_all(plan *p, plan_operation operation, uint32_t n, const uint3
             return NO_NODE;
         const plan_node *node = &p->nodes[inputs[i]];
         if (node->operation == PLAN_CONSTANT) {
-            if (node->flag != neutral)
+            if (node->flag == neutral)
+                continue;
+            if (!some_may_trip(p, n, inputs))
                 return plan_bits(p, !neutral);
-            continue;
         }
         level = plan_join_levels(p, level, node->level);
         if (level == NO_LEVEL)

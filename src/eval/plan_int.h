@@ -160,6 +160,7 @@ typedef struct plan_node {
     const plan_chain *chain;
     const mu_pql *query; /* REFERENCE */
     uint32_t n_uses;     /* by nodes and audiences; 0: dead */
+    bool may_trip;       /* a guard may, here or below: no constant may hide the node */
 } plan_node;
 
 struct plan {
