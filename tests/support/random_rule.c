@@ -269,7 +269,7 @@ mu_str rule_condition(rule_maker *maker, unsigned depth)
     if (depth > 0 && chance(maker, 38))
         return composite(maker, depth - 1);
     /* At the root chains and lists are what rules are about. */
-    if (maker->n_scopes == 1 && depth > 0 && chance(maker, 30))
+    if (maker->n_scopes == 1 && maker->event_depth == 0 && depth > 0 && chance(maker, 30))
         return chance(maker, 50) ? rule_chain(maker, depth - 1) : list_test(maker, depth - 1);
     return leaf(maker, depth);
 }
