@@ -102,8 +102,10 @@ static uint32_t node_against_number(compiler *c, mu_pql_function function, uint3
         range = plan_in_double_range(p, node, lo, hi);
     } else {
         int64_t lo, hi;
-        range = integer_range(function, bound, &lo, &hi) ? plan_in_range(p, node, lo, hi)
-                                                         : plan_bits(p, false);
+        /* Out of reach for an integer, but not for the double that it becomes when it overflows. */
+        range = integer_range(function, bound, &lo, &hi)
+                    ? plan_in_range(p, node, lo, hi)
+                    : plan_and(p, plan_bits(p, false), plan_is_valid(p, node));
     }
     if (function == MU_FN_NOT_EQUAL)
         return plan_and(p, plan_is_valid(p, node), plan_not(p, range));

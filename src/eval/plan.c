@@ -217,10 +217,12 @@ static bool names_regex(const mu_pql *query)
     return found;
 }
 
-/* May a guard trip in this node, or in one that it reads? */
+/* May a guard trip in this node or in one that it reads, or a number overflow? */
 static bool may_trip(const plan *p, const plan_node *node)
 {
     bool may = node->operation == PLAN_CHAIN || node->operation == PLAN_REFERENCE ||
+               node->operation == PLAN_SUM || node->operation == PLAN_ARITHMETIC ||
+               node->operation == PLAN_NEGATE ||
                (node->operation == PLAN_TABLE && names_regex(node->table->expression));
     for (uint32_t i = 0; i < node->n_inputs && !may; i++)
         may = p->nodes[node->inputs[i]].may_trip;

@@ -160,7 +160,7 @@ typedef struct plan_node {
     const plan_chain *chain;
     const mu_pql *query; /* REFERENCE */
     uint32_t n_uses;     /* by nodes and audiences; 0: dead */
-    bool may_trip;       /* a guard may, here or below: no constant may hide the node */
+    bool may_trip; /* a row may be left to the reference, here or below: no constant may hide it */
 } plan_node;
 
 struct plan {
