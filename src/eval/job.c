@@ -131,7 +131,6 @@ static void compile_audiences(mu_job *job)
 {
     compile_job compile = {.plan = &job->plan,
                            .find_audience = find_audience,
-                           .snapshot = job->snapshot,
                            .context = job,
                            .reference = &job->table_context};
     for (uint32_t i = 0; i < job->n_audiences; i++) {

@@ -251,7 +251,6 @@ typedef struct compile_job {
     plan *plan;
     /* The position among the job's audiences of an id, or UINT32_MAX. */
     uint32_t (*find_audience)(void *context, mu_str id);
-    const mu_snapshot *snapshot;
     void *context;
     const mu_reference_context *reference; /* for tables: now and look-ups */
 } compile_job;
