@@ -159,6 +159,18 @@ MU_CHECKED mu_code mu_store_open(const char *folder, mu_str sandbox, mu_store_mo
                                  mu_store **out, mu_err *err);
 void mu_store_close(mu_store *store);
 
+/* A data folder with its lock and catalog, for a process that has several of its sandboxes open.
+ * mu_store_open is this with one. A folder is closed after all its stores. */
+typedef struct mu_folder mu_folder;
+MU_CHECKED mu_code mu_folder_open(const char *path, mu_store_mode mode, mu_folder **out,
+                                  mu_err *err);
+void mu_folder_close(mu_folder *folder);
+/* In the order they were made. */
+MU_CHECKED mu_code mu_folder_sandboxes(mu_folder *folder, mu_arena *arena, uint32_t *n,
+                                       const mu_str **out, mu_err *err);
+/* For MU_STORE_WRITE the sandbox is made when it is missing, else MU_E_NOT_FOUND. Any thread. */
+MU_CHECKED mu_code mu_store_open_in(mu_folder *folder, mu_str sandbox, mu_store **out, mu_err *err);
+
 /* The data folder, as it was opened: temporary files of a load go there, without a name. */
 const char *mu_store_folder(const mu_store *store);
 
@@ -175,6 +187,10 @@ const mu_entity *mu_snapshot_entity(const mu_snapshot *snapshot, mu_str name);
 /* The live row with this primary identity; false when there is none. */
 MU_CHECKED mu_code mu_entity_find(const mu_entity *entity, mu_identity identity, bool *found,
                                   mu_row_place *out, mu_err *err);
+
+/* The live row of a pid. */
+MU_CHECKED mu_code mu_entity_find_pid(const mu_entity *entity, uint32_t pid, bool *found,
+                                      mu_row_place *out, mu_err *err);
 
 /* -------- writing -------- */
 
@@ -208,6 +224,47 @@ void mu_part_writer_abandon(mu_part_writer *writer);
 /* The catalog transaction. Frees the change either way. */
 MU_CHECKED mu_code mu_change_commit(mu_change *change, mu_err *err);
 void mu_change_abort(mu_change *change);
+
+/* -------- parts in memory: what the log holds beyond the parts on disk -------- */
+
+/* How far a state goes: everything before `next_sequence` of the log is in it. `state` is whatever
+ * the owner of the log wants to find again with it. */
+typedef struct mu_mark {
+    uint64_t next_sequence;
+    uint32_t next_pid; /* of the entity "profile" */
+    mu_str state;
+} mu_mark;
+
+/* A change whose parts live in memory: its commit shows them, and the rows it killed as dead, to
+ * snapshots of this process and writes nothing. mu_change_new_pids is not for it; pids are the
+ * owner's. May be begun beside a fold or merge, not beside another change. */
+MU_CHECKED mu_code mu_change_begin_in_memory(mu_store *store, mu_change **out, mu_err *err);
+void mu_change_set_mark(mu_change *change, const mu_mark *mark); /* copied */
+
+/* The mark of the newest change that had one, in memory or on disk; all 0 at first. */
+mu_mark mu_snapshot_mark(const mu_snapshot *snapshot);
+
+/* Bytes of the parts in memory. */
+uint64_t mu_snapshot_memory_bytes(const mu_snapshot *snapshot);
+
+/* How fast a fold or merge may write, so that commits of the log keep their latency. */
+typedef struct mu_pace {
+    uint64_t sync_bytes;                 /* sync after so many bytes; 0: 4 MiB */
+    bool (*should_yield)(void *context); /* NULL, or asked between syncs: pause while true */
+    void *context;
+} mu_pace;
+
+/* Writes the live rows of all parts in memory into small parts on disk and commits them together
+ * with the dead rows and the mark of the state it started from: one transaction. Changes in memory
+ * may be committed meanwhile; what they killed stays dead. One fold, merge or purge at a time. */
+MU_CHECKED mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err);
+
+/* Merges parts of one size tier into one, or rewrites one that is mostly dead, when there is reason
+ * to; *merged tells. Call again while it does. */
+MU_CHECKED mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *merged, mu_err *err);
+
+/* Rewrites every part on disk that has dead rows: what was deleted is gone afterwards. */
+MU_CHECKED mu_code mu_store_purge(mu_store *store, const mu_pace *pace, mu_err *err);
 
 /* -------- checking -------- */
 

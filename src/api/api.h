@@ -1,0 +1,49 @@
+/* api.h -- the HTTP resources. One file per resource: decode, call the domain, encode.
+ *
+ * mu_api_routes_add registers everything; each resource file has one function that adds its routes
+ * (api_int.h). Header checks are api.md 2.2; error bodies profile.md 0.4 and api.md 3.
+ */
+#ifndef MU_API_API_H
+#define MU_API_API_H
+
+#include "catalog/documents.h"
+#include "http/http.h"
+#include "live/live.h"
+
+typedef enum mu_auth_mode {
+    MU_AUTH_OPEN,     /* any token, key and organisation; one organisation, whatever id is sent */
+    MU_AUTH_STATIC,   /* tokens, keys and organisations from the configuration */
+    MU_AUTH_LOCAL_IMS /* tokens minted by POST /ims/token/v3 for configured clients */
+} mu_auth_mode;
+
+typedef struct mu_api_client { /* static and local-ims */
+    mu_str organization, api_key, token, secret;
+} mu_api_client;
+
+typedef struct mu_api_options {
+    mu_live *live;
+    mu_documents *documents;
+    mu_auth_mode auth_mode;
+    size_t n_clients;
+    const mu_api_client *clients;
+    mu_str organization; /* the one of open mode when a request names none: inlets without header */
+    mu_str tenant;       /* tenant id, "luma"; the tenant's root field is "_" and this */
+    int64_t (*now_ms)(void);
+    const mu_logger *logger;
+    mu_metrics *metrics;
+} mu_api_options;
+
+typedef struct mu_api mu_api;
+
+/* Prepares what a fresh data folder needs (sandbox prod, its default merge policy) and resumes
+ * batches that were under way. */
+MU_CHECKED mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err);
+/* After the server has stopped. */
+void mu_api_free(mu_api *api);
+
+MU_CHECKED mu_code mu_api_routes_add(mu_api *api, mu_http_router *router, mu_err *err);
+
+/* The error writer for mu_http_options: each service family's own form. context: the mu_api. */
+mu_http_error_writer mu_api_write_problem;
+
+#endif
