@@ -55,6 +55,9 @@ MU_CHECKED mu_code mu_document_edit_all(mu_documents *documents, mu_str sandbox,
 /* A number that differs after any document of the sandbox changed: for caches. */
 uint64_t mu_documents_generation(mu_documents *documents);
 
+/* The same for one kind, in any sandbox. Read it before the documents that are to be cached. */
+uint64_t mu_documents_kind_generation(mu_documents *documents, mu_str kind);
+
 /* Every checksum; each problem is given to `problem` as one sentence. */
 MU_CHECKED mu_code mu_documents_verify(const char *folder,
                                        void (*problem)(void *context, mu_str sentence),
