@@ -19,7 +19,9 @@ typedef enum mu_record_kind {
     MU_RECORD_DROP,     /* events (and, without a batch, fragments) of `dataset`, of `batch` when
                            it is not empty, of events before time_ms when that is not 0: e.5 */
     MU_RECORD_SETTINGS, /* the sandbox's identity settings and retention: `document` */
-    MU_RECORD_PROGRESS  /* nothing but source and position */
+    MU_RECORD_PROGRESS, /* nothing but source and position */
+    MU_RECORD_REFILL    /* the schema has new fields: values that earlier records had for them
+                           are found again */
 } mu_record_kind;
 
 typedef struct mu_record {

@@ -176,6 +176,8 @@ const char *mu_store_folder(const mu_store *store);
 
 /* The newest committed state. Acquire and release from any thread. */
 MU_CHECKED mu_code mu_snapshot_acquire(mu_store *store, mu_snapshot **out, mu_err *err);
+/* One more release is due. */
+mu_snapshot *mu_snapshot_hold(mu_snapshot *snapshot);
 void mu_snapshot_release(mu_snapshot *snapshot);
 
 const mu_schema *mu_snapshot_schema(const mu_snapshot *snapshot);

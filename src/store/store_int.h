@@ -41,7 +41,6 @@ struct mu_snapshot {
 MU_CHECKED mu_code mu_snapshot_new(const char *folder, const mu_catalog_state *state,
                                    uint32_t n_known, mu_part_handle *const *known,
                                    mu_snapshot **out, mu_err *err);
-mu_snapshot *mu_snapshot_hold(mu_snapshot *snapshot);
 
 struct mu_store {
     char *folder;

@@ -1,0 +1,290 @@
+/* The keeper: one thread that folds, trims the log, merges and purges. A round looks after every
+ * sandbox once; what a sandbox's round fails with is logged, kept for whoever asked, and tried
+ * again in the next round. */
+#include "live/live_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define TICK_MS        1000
+#define PURGE_EVERY_MS 30000 /* at most so often, unless asked */
+
+typedef struct round {
+    mu_live *live;
+    bool is_forced; /* somebody waits: fold and purge whatever there is */
+    bool purges_forced;
+} round;
+
+/* -------- one sandbox -------- */
+
+static bool is_fold_due(const mu_sandbox *sandbox, const mu_live *live)
+{
+    if (atomic_load(&sandbox->unfolded_from) == 0)
+        return false;
+    int64_t age = mu_live_now(live) - atomic_load(&sandbox->unfolded_since_ms);
+    return atomic_load(&sandbox->unfolded_bytes) >= live->options.fold_bytes ||
+           age >= (int64_t)live->options.fold_ms || age < 0;
+}
+
+static bool should_yield(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static const mu_pace pace = {.should_yield = should_yield};
+
+/* What is on disk goes up to `mark`; later records may be there already. */
+static void note_folded(mu_sandbox *sandbox, uint64_t next_sequence, uint64_t n_bytes)
+{
+    pthread_mutex_lock(&sandbox->lock);
+    bool has_more = sandbox->active->n_records > 0 || sandbox->frozen != NULL ||
+                    mu_snapshot_mark(sandbox->snapshot).next_sequence > next_sequence;
+    atomic_store(&sandbox->unfolded_from, has_more ? next_sequence : 0);
+    atomic_store(&sandbox->unfolded_since_ms, mu_live_now(sandbox->live));
+    atomic_fetch_sub(&sandbox->unfolded_bytes, n_bytes);
+    pthread_mutex_unlock(&sandbox->lock);
+}
+
+static mu_code fold(mu_sandbox *sandbox, mu_err *err)
+{
+    pthread_mutex_lock(&sandbox->lock);
+    uint64_t n_bytes = atomic_load(&sandbox->unfolded_bytes);
+    pthread_mutex_unlock(&sandbox->lock);
+    pthread_mutex_lock(&sandbox->layer_lock);
+    mu_code code = mu_sandbox_publish(sandbox, err);
+    uint64_t next_sequence = mu_snapshot_mark(sandbox->snapshot).next_sequence;
+    pthread_mutex_unlock(&sandbox->layer_lock);
+    MU_TRY(code);
+    MU_TRY(mu_store_fold(sandbox->store, &pace, err));
+    MU_TRY(mu_sandbox_take_snapshot(sandbox, err));
+    note_folded(sandbox, next_sequence, n_bytes);
+    return MU_OK;
+}
+
+static mu_code merge(mu_sandbox *sandbox, mu_err *err)
+{
+    bool merged = true;
+    while (merged) {
+        MU_TRY(mu_store_merge(sandbox->store, &pace, &merged, err));
+        if (merged)
+            MU_TRY(mu_sandbox_take_snapshot(sandbox, err));
+        if (atomic_load(&sandbox->unfolded_bytes) >= sandbox->live->options.fold_bytes)
+            break; /* folding comes first; there is another round */
+    }
+    return MU_OK;
+}
+
+/* An idle sandbox's mark moves on, so that the log before it can go. */
+static mu_code advance_mark(mu_sandbox *sandbox, mu_err *err)
+{
+    mu_live *live = sandbox->live;
+    mu_change *change;
+    mu_arena arena;
+    mu_live_state state;
+    pthread_mutex_lock(&live->wait_lock);
+    uint64_t next_sequence = live->synced + 1;
+    pthread_mutex_unlock(&live->wait_lock);
+    pthread_mutex_lock(&sandbox->layer_lock);
+    pthread_mutex_lock(&sandbox->lock);
+    bool is_idle = atomic_load(&sandbox->unfolded_from) == 0 &&
+                   mu_snapshot_mark(sandbox->snapshot).next_sequence < next_sequence;
+    mu_arena_init(&arena, SIZE_MAX);
+    if (is_idle)
+        mu_state_copy(sandbox, &arena, &state);
+    pthread_mutex_unlock(&sandbox->lock);
+    mu_code code = is_idle ? mu_change_begin(sandbox->store, &change, err) : MU_OK;
+    if (is_idle && code == MU_OK) {
+        mu_mark mark = {.next_sequence = next_sequence,
+                        .next_pid = state.next_pid,
+                        .state = mu_state_write(&arena, &state)};
+        mu_change_set_mark(change, &mark);
+        code = mu_change_commit(change, err);
+    }
+    mu_arena_free(&arena);
+    pthread_mutex_unlock(&sandbox->layer_lock);
+    return is_idle && code == MU_OK ? mu_sandbox_take_snapshot(sandbox, err) : code;
+}
+
+/* -------- all of them -------- */
+
+static void complain(mu_live *live, const mu_sandbox *sandbox, const char *what, const mu_err *why,
+                     mu_err *err)
+{
+    mu_log(live->options.logger, MU_LOG_ERROR, "upkeep_failed",
+           mu_log_text("step", mu_str_from(what)),
+           mu_log_text("sandbox", sandbox == NULL ? MU_STR("") : mu_sandbox_name(sandbox)),
+           mu_log_text("reason", mu_str_from(why->text)));
+    *err = *why;
+}
+
+static mu_code trim(mu_live *live, bool rotates, mu_err *err)
+{
+    pthread_mutex_lock(&live->wait_lock);
+    uint64_t keep = live->synced + 1;
+    pthread_mutex_unlock(&live->wait_lock);
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next) {
+        MU_TRY(advance_mark(one, err));
+        uint64_t durable = mu_snapshot_mark(one->snapshot).next_sequence;
+        uint64_t unfolded = atomic_load(&one->unfolded_from);
+        if (unfolded != 0 && unfolded < keep)
+            keep = unfolded;
+        else if (unfolded == 0 && durable != 0 && durable < keep)
+            keep = durable;
+    }
+    if (rotates)
+        MU_TRY(mu_log_rotate(live->log, err));
+    return mu_log_trim(live->log, keep, err);
+}
+
+static void look_after(const round *round, mu_sandbox *sandbox, bool wants_purge, bool *folded,
+                       mu_err *err)
+{
+    mu_live *live = round->live;
+    mu_err why = {0};
+    if (is_fold_due(sandbox, live) ||
+        ((round->is_forced || wants_purge) && atomic_load(&sandbox->unfolded_from) != 0)) {
+        if (fold(sandbox, &why) != MU_OK)
+            complain(live, sandbox, "fold", &why, err);
+        else
+            *folded = true;
+    }
+    if (why.code == MU_OK && merge(sandbox, &why) != MU_OK)
+        complain(live, sandbox, "merge", &why, err);
+}
+
+static bool is_purge_due(const round *round, mu_sandbox *sandbox)
+{
+    int64_t now = mu_live_now(round->live);
+    bool is_time = sandbox->purged_ms == 0 || now - sandbox->purged_ms >= PURGE_EVERY_MS ||
+                   now < sandbox->purged_ms;
+    return round->purges_forced ||
+           (is_time && (atomic_load(&sandbox->wants_purge) || atomic_load(&sandbox->erases)));
+}
+
+static bool purge(const round *round, mu_sandbox *sandbox, mu_err *err)
+{
+    mu_err why = {0};
+    if (!atomic_exchange(&sandbox->wants_purge, false) && !round->purges_forced)
+        return false;
+    sandbox->purged_ms = mu_live_now(round->live);
+    if (mu_store_purge(sandbox->store, &pace, &why) == MU_OK &&
+        mu_sandbox_take_snapshot(sandbox, &why) == MU_OK)
+        return true;
+    atomic_store(&sandbox->wants_purge, true);
+    complain(round->live, sandbox, "purge", &why, err);
+    return false;
+}
+
+static void run_round(const round *round, mu_err *err)
+{
+    mu_live *live = round->live;
+    bool folded = false, purged = false, wants_purge = false;
+    mu_err why = {0};
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+        wants_purge |= is_purge_due(round, one);
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+        look_after(round, one, wants_purge, &folded, err);
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); wants_purge && one != NULL;
+         one = one->next)
+        purged |= purge(round, one, err);
+    if ((folded || purged) && trim(live, purged, &why) != MU_OK)
+        complain(live, NULL, "trim", &why, err);
+}
+
+/* -------- the thread -------- */
+
+static void wait_for_work(mu_live *live)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (TICK_MS % 1000) * 1000000L;
+    until.tv_sec += TICK_MS / 1000;
+    if (!live->is_stopping && !live->is_wanted)
+        pthread_cond_timedwait(&live->keeper_wakes, &live->keeper_lock, &until);
+}
+
+static void *keep(void *context)
+{
+    mu_live *live = context;
+    pthread_mutex_lock(&live->keeper_lock);
+    while (!live->is_stopping) {
+        wait_for_work(live);
+        if (live->is_stopping)
+            break;
+        round round = {
+            .live = live, .is_forced = live->fold_wanted, .purges_forced = live->purge_wanted};
+        live->is_wanted = live->fold_wanted = live->purge_wanted = false;
+        live->n_begun++;
+        pthread_mutex_unlock(&live->keeper_lock);
+        mu_err err = {0};
+        run_round(&round, &err);
+        pthread_mutex_lock(&live->keeper_lock);
+        live->keeper_err = err;
+        live->n_done = live->n_begun;
+        pthread_cond_broadcast(&live->keeper_did);
+    }
+    live->n_done = UINT64_MAX; /* nobody waits in vain */
+    pthread_cond_broadcast(&live->keeper_did);
+    pthread_mutex_unlock(&live->keeper_lock);
+    return NULL;
+}
+
+mu_code mu_keeper_start(mu_live *live, mu_err *err)
+{
+    int failed = pthread_create(&live->keeper, NULL, keep, live);
+    if (failed != 0) {
+        errno = failed;
+        return mu_fail_errno(err, "cannot start a thread");
+    }
+    live->has_keeper = true;
+    return MU_OK;
+}
+
+void mu_keeper_stop(mu_live *live)
+{
+    if (!live->has_keeper)
+        return;
+    pthread_mutex_lock(&live->keeper_lock);
+    live->is_stopping = true;
+    pthread_cond_broadcast(&live->keeper_wakes);
+    pthread_mutex_unlock(&live->keeper_lock);
+    pthread_join(live->keeper, NULL);
+    live->has_keeper = false;
+}
+
+void mu_keeper_wake(mu_live *live)
+{
+    pthread_mutex_lock(&live->keeper_lock);
+    live->is_wanted = true;
+    pthread_cond_signal(&live->keeper_wakes);
+    pthread_mutex_unlock(&live->keeper_lock);
+}
+
+/* Waits for a round that begins from here on. */
+static mu_code force_round(mu_live *live, bool purges, mu_err *err)
+{
+    pthread_mutex_lock(&live->keeper_lock);
+    live->is_wanted = live->fold_wanted = true;
+    live->purge_wanted |= purges;
+    uint64_t round = live->n_begun + 1;
+    pthread_cond_signal(&live->keeper_wakes);
+    while (live->n_done < round)
+        pthread_cond_wait(&live->keeper_did, &live->keeper_lock);
+    mu_err result = live->keeper_err;
+    pthread_mutex_unlock(&live->keeper_lock);
+    if (result.code != MU_OK && err != NULL)
+        *err = result;
+    return result.code;
+}
+
+mu_code mu_sandbox_fold(mu_sandbox *sandbox, mu_err *err)
+{
+    return force_round(sandbox->live, false, err);
+}
+
+mu_code mu_sandbox_purge(mu_sandbox *sandbox, mu_err *err)
+{
+    return force_round(sandbox->live, true, err);
+}

@@ -1,0 +1,252 @@
+#include "live/live_int.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+/* So many profiles are captured under one hold of the lock: some tens of microseconds. */
+#define CAPTURES_AT_ONCE 64u
+
+/* -------- freezing -------- */
+
+static bool has_news(const mu_delta *delta)
+{
+    return delta->n_records > 0 || delta->n_pids > 0;
+}
+
+/* Under the sandbox's lock. */
+static void freeze(mu_sandbox *sandbox)
+{
+    mu_delta *frozen = sandbox->active;
+    sandbox->active = mu_delta_new();
+    sandbox->active->next_sequence = frozen->next_sequence;
+    frozen->state = MU_NEW(&frozen->capture_arena, mu_live_state);
+    mu_state_copy(sandbox, &frozen->capture_arena, frozen->state);
+    for (uint32_t i = 0; i < frozen->n_pids; i++)
+        sandbox->flags[frozen->pids[i]] = MU_PID_UNCAPTURED;
+    sandbox->frozen = frozen;
+    atomic_store(&sandbox->erases, false);
+}
+
+/* -------- rows -------- */
+
+typedef struct layer {
+    mu_sandbox *sandbox;
+    mu_delta *frozen;
+    mu_snapshot *base;
+    const mu_schema *schema;
+    const mu_entity *entity; /* NULL: no rows yet */
+    mu_change *change;
+    mu_part_writer *writer; /* NULL before the first row */
+    uint32_t n_pids;
+    uint32_t *pids; /* in the order of rows */
+} layer;
+
+static int compare_mixed(const void *a, const void *b)
+{
+    uint32_t x = mu_mix32(*(const uint32_t *)a), y = mu_mix32(*(const uint32_t *)b);
+    return (x > y) - (x < y);
+}
+
+static mu_code kill_old_row(layer *layer, uint32_t pid, mu_err *err)
+{
+    mu_row_place place;
+    bool found = false;
+    if (layer->entity == NULL)
+        return MU_OK;
+    MU_TRY(mu_entity_find_pid(layer->entity, pid, &found, &place, err));
+    return found ? mu_change_kill_row(layer->change, MU_STR("profile"), place, err) : MU_OK;
+}
+
+static mu_code add_row(layer *layer, mu_arena *arena, mu_content *content, mu_err *err)
+{
+    mu_value row;
+    MU_TRY(mu_content_row(arena, layer->schema, content, &row, err));
+    if (layer->writer == NULL)
+        MU_TRY(mu_part_writer_new(layer->change, MU_STR("profile"), layer->schema->row,
+                                  &layer->writer, err));
+    return mu_part_writer_add(layer->writer, content->pid, content->cluster.identities[0].identity,
+                              row, err);
+}
+
+static mu_code build_one(layer *layer, mu_arena *arena, const mu_capture *capture, mu_err *err)
+{
+    MU_TRY(kill_old_row(layer, capture->pid, err));
+    if (!capture->exists)
+        return MU_OK;
+    mu_build build = {.arena = arena,
+                      .schema = layer->schema,
+                      .entity = layer->entity,
+                      .refills = layer->frozen->refills};
+    mu_content content;
+    uint32_t n = 0;
+    mu_applied_record *records =
+        MU_NEW_ARRAY(arena, mu_applied_record, mu_build_count(layer->frozen, capture));
+    MU_TRY(mu_build_records(arena, layer->frozen, capture, records, &n, err));
+    MU_TRY(mu_build_content(&build, capture, n, records, &content, err));
+    return mu_content_is_empty(&content) ? MU_OK : add_row(layer, arena, &content, err);
+}
+
+static mu_code build_profiles(layer *layer, mu_err *err)
+{
+    const mu_capture *captures[CAPTURES_AT_ONCE];
+    mu_sandbox *sandbox = layer->sandbox;
+    mu_code code = MU_OK;
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    for (uint32_t begin = 0; code == MU_OK && begin < layer->n_pids; begin += CAPTURES_AT_ONCE) {
+        uint32_t n = layer->n_pids - begin;
+        if (n > CAPTURES_AT_ONCE)
+            n = CAPTURES_AT_ONCE;
+        pthread_mutex_lock(&sandbox->lock);
+        for (uint32_t i = 0; i < n; i++)
+            captures[i] = mu_capture_frozen(sandbox, layer->pids[begin + i]);
+        pthread_mutex_unlock(&sandbox->lock);
+        for (uint32_t i = 0; code == MU_OK && i < n; i++) {
+            mu_arena_reset(&arena);
+            code = build_one(layer, &arena, captures[i], err);
+        }
+    }
+    mu_arena_free(&arena);
+    return code;
+}
+
+static mu_code build_parts(layer *layer, mu_err *err)
+{
+    mu_code code = build_profiles(layer, err);
+    if (layer->writer != NULL) {
+        if (code == MU_OK)
+            code = mu_part_writer_finish(layer->writer, err);
+        else
+            mu_part_writer_abandon(layer->writer);
+    }
+    if (code == MU_OK)
+        code = mu_layer_add_lookups(layer->sandbox, layer->frozen, layer->base, layer->change, err);
+    return code;
+}
+
+static void set_mark(layer *layer, mu_arena *arena)
+{
+    const mu_live_state *frozen = layer->frozen->state;
+    mu_live_state state = *frozen;
+    state.n_classes = layer->sandbox->n_classes; /* changed by this thread alone */
+    state.classes = layer->sandbox->classes;
+    mu_mark mark = {.next_sequence = layer->frozen->next_sequence,
+                    .next_pid = frozen->next_pid,
+                    .state = mu_state_write(arena, &state)};
+    mu_change_set_mark(layer->change, &mark);
+}
+
+static mu_code commit_layer(layer *layer, mu_err *err)
+{
+    mu_arena arena;
+    MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_code code = build_parts(layer, err);
+    if (code == MU_OK) {
+        set_mark(layer, &arena);
+        code = mu_change_commit(layer->change, err);
+    } else {
+        mu_change_abort(layer->change);
+    }
+    mu_arena_free(&arena);
+    return code;
+}
+
+/* -------- showing -------- */
+
+/* Under the sandbox's lock. */
+static void move_home(mu_sandbox *sandbox, const mu_capture *capture)
+{
+    for (uint32_t i = 0; i < capture->cluster.n_identities; i++)
+        sandbox->homes[capture->cluster.nodes[i]] = capture->pid;
+}
+
+static void show(layer *layer, mu_snapshot *snapshot)
+{
+    mu_sandbox *sandbox = layer->sandbox;
+    mu_delta *frozen = layer->frozen;
+    pthread_mutex_lock(&sandbox->lock);
+    mu_sandbox_make_room(sandbox);
+    for (uint32_t i = 0; i < frozen->early_slots; i++)
+        if (frozen->early[i] != NULL && frozen->early[i]->exists)
+            move_home(sandbox, frozen->early[i]);
+    mu_snapshot *old = sandbox->snapshot;
+    sandbox->snapshot = snapshot;
+    sandbox->frozen = NULL;
+    pthread_mutex_unlock(&sandbox->lock);
+    if (frozen->erases)
+        atomic_store(&sandbox->wants_purge, true);
+    atomic_fetch_sub(&sandbox->delta_bytes, frozen->n_bytes);
+    mu_snapshot_release(old);
+    mu_delta_free(frozen);
+}
+
+static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
+{
+    layer layer = {.sandbox = sandbox, .frozen = sandbox->frozen};
+    mu_snapshot *snapshot;
+    MU_TRY(mu_snapshot_acquire(sandbox->store, &layer.base, err));
+    layer.schema = mu_snapshot_schema(layer.base);
+    layer.entity = mu_snapshot_entity(layer.base, MU_STR("profile"));
+    layer.n_pids = layer.frozen->n_pids;
+    size_t capacity = 0;
+    layer.pids = mu_live_room(NULL, (size_t)layer.n_pids + 1, &capacity, sizeof *layer.pids);
+    if (layer.n_pids > 0)
+        memcpy(layer.pids, layer.frozen->pids, layer.n_pids * sizeof *layer.pids);
+    qsort(layer.pids, layer.n_pids, sizeof *layer.pids, compare_mixed);
+    mu_code code = commit_layer(&layer, err);
+    free(layer.pids);
+    mu_snapshot_release(layer.base);
+    if (code == MU_OK)
+        code = mu_snapshot_acquire(sandbox->store, &snapshot, err);
+    if (code == MU_OK)
+        show(&layer, snapshot);
+    return code;
+}
+
+/* A layer that could not be built stays frozen: the next call tries it again, so that nothing is
+ * lost and nothing is shown twice. */
+mu_code mu_sandbox_publish(mu_sandbox *sandbox, mu_err *err)
+{
+    for (int i = 0; i < 2; i++) {
+        pthread_mutex_lock(&sandbox->lock);
+        bool was_frozen = sandbox->frozen != NULL;
+        if (!was_frozen && has_news(sandbox->active))
+            freeze(sandbox);
+        bool is_frozen = sandbox->frozen != NULL;
+        pthread_mutex_unlock(&sandbox->lock);
+        if (!is_frozen)
+            return MU_OK;
+        MU_TRY(build_layer(sandbox, err));
+        if (!was_frozen)
+            return MU_OK;
+    }
+    return MU_OK;
+}
+
+mu_code mu_sandbox_take_snapshot(mu_sandbox *sandbox, mu_err *err)
+{
+    mu_snapshot *snapshot;
+    pthread_mutex_lock(&sandbox->layer_lock);
+    mu_code code = mu_snapshot_acquire(sandbox->store, &snapshot, err);
+    if (code == MU_OK) {
+        pthread_mutex_lock(&sandbox->lock);
+        mu_snapshot *old = sandbox->snapshot;
+        sandbox->snapshot = snapshot;
+        pthread_mutex_unlock(&sandbox->lock);
+        mu_snapshot_release(old);
+    }
+    pthread_mutex_unlock(&sandbox->layer_lock);
+    return code;
+}
+
+mu_code mu_sandbox_snapshot(mu_sandbox *sandbox, mu_snapshot **out, mu_err *err)
+{
+    pthread_mutex_lock(&sandbox->layer_lock);
+    mu_code code = mu_sandbox_publish(sandbox, err);
+    if (code == MU_OK)
+        code = mu_snapshot_acquire(sandbox->store, out, err);
+    pthread_mutex_unlock(&sandbox->layer_lock);
+    return code;
+}
