@@ -10,11 +10,11 @@
 #define TICK_MS        1000
 #define PURGE_EVERY_MS 30000 /* at most so often, unless asked */
 
-typedef struct round {
+typedef struct keeper_round {
     mu_live *live;
     bool is_forced; /* somebody waits: fold and purge whatever there is */
     bool purges_forced;
-} round;
+} keeper_round;
 
 /* -------- one sandbox -------- */
 
@@ -138,8 +138,8 @@ static mu_code trim(mu_live *live, bool rotates, mu_err *err)
     return mu_log_trim(live->log, keep, err);
 }
 
-static void look_after(const round *round, mu_sandbox *sandbox, bool wants_purge, bool *folded,
-                       mu_err *err)
+static void look_after(const keeper_round *round, mu_sandbox *sandbox, bool wants_purge,
+                       bool *folded, mu_err *err)
 {
     mu_live *live = round->live;
     mu_err why = {0};
@@ -154,7 +154,7 @@ static void look_after(const round *round, mu_sandbox *sandbox, bool wants_purge
         complain(live, sandbox, "merge", &why, err);
 }
 
-static bool is_purge_due(const round *round, mu_sandbox *sandbox)
+static bool is_purge_due(const keeper_round *round, mu_sandbox *sandbox)
 {
     int64_t now = mu_live_now(round->live);
     bool is_time = sandbox->purged_ms == 0 || now - sandbox->purged_ms >= PURGE_EVERY_MS ||
@@ -163,7 +163,7 @@ static bool is_purge_due(const round *round, mu_sandbox *sandbox)
            (is_time && (atomic_load(&sandbox->wants_purge) || atomic_load(&sandbox->erases)));
 }
 
-static bool purge(const round *round, mu_sandbox *sandbox, mu_err *err)
+static bool purge(const keeper_round *round, mu_sandbox *sandbox, mu_err *err)
 {
     mu_err why = {0};
     if (!atomic_exchange(&sandbox->wants_purge, false) && !round->purges_forced)
@@ -177,7 +177,7 @@ static bool purge(const round *round, mu_sandbox *sandbox, mu_err *err)
     return false;
 }
 
-static void run_round(const round *round, mu_err *err)
+static void run_round(const keeper_round *round, mu_err *err)
 {
     mu_live *live = round->live;
     bool folded = false, purged = false, wants_purge = false;
@@ -213,7 +213,7 @@ static void *keep(void *context)
         wait_for_work(live);
         if (live->is_stopping)
             break;
-        round round = {
+        keeper_round round = {
             .live = live, .is_forced = live->fold_wanted, .purges_forced = live->purge_wanted};
         live->is_wanted = live->fold_wanted = live->purge_wanted = false;
         live->n_begun++;

@@ -30,7 +30,7 @@ static void freeze(mu_sandbox *sandbox)
 
 /* -------- rows -------- */
 
-typedef struct layer {
+typedef struct layer_build {
     mu_sandbox *sandbox;
     mu_delta *frozen;
     mu_snapshot *base;
@@ -40,7 +40,7 @@ typedef struct layer {
     mu_part_writer *writer; /* NULL before the first row */
     uint32_t n_pids;
     uint32_t *pids; /* in the order of rows */
-} layer;
+} layer_build;
 
 static int compare_mixed(const void *a, const void *b)
 {
@@ -48,7 +48,7 @@ static int compare_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static mu_code kill_old_row(layer *layer, uint32_t pid, mu_err *err)
+static mu_code kill_old_row(layer_build *layer, uint32_t pid, mu_err *err)
 {
     mu_row_place place;
     bool found = false;
@@ -58,7 +58,7 @@ static mu_code kill_old_row(layer *layer, uint32_t pid, mu_err *err)
     return found ? mu_change_kill_row(layer->change, MU_STR("profile"), place, err) : MU_OK;
 }
 
-static mu_code add_row(layer *layer, mu_arena *arena, mu_content *content, mu_err *err)
+static mu_code add_row(layer_build *layer, mu_arena *arena, mu_content *content, mu_err *err)
 {
     mu_value row;
     MU_TRY(mu_content_row(arena, layer->schema, content, &row, err));
@@ -69,7 +69,8 @@ static mu_code add_row(layer *layer, mu_arena *arena, mu_content *content, mu_er
                               row, err);
 }
 
-static mu_code build_one(layer *layer, mu_arena *arena, const mu_capture *capture, mu_err *err)
+static mu_code build_one(layer_build *layer, mu_arena *arena, const mu_capture *capture,
+                         mu_err *err)
 {
     MU_TRY(kill_old_row(layer, capture->pid, err));
     if (!capture->exists)
@@ -87,7 +88,7 @@ static mu_code build_one(layer *layer, mu_arena *arena, const mu_capture *captur
     return mu_content_is_empty(&content) ? MU_OK : add_row(layer, arena, &content, err);
 }
 
-static mu_code build_profiles(layer *layer, mu_err *err)
+static mu_code build_profiles(layer_build *layer, mu_err *err)
 {
     const mu_capture *captures[CAPTURES_AT_ONCE];
     mu_sandbox *sandbox = layer->sandbox;
@@ -111,7 +112,7 @@ static mu_code build_profiles(layer *layer, mu_err *err)
     return code;
 }
 
-static mu_code build_parts(layer *layer, mu_err *err)
+static mu_code build_parts(layer_build *layer, mu_err *err)
 {
     mu_code code = build_profiles(layer, err);
     if (layer->writer != NULL) {
@@ -125,7 +126,7 @@ static mu_code build_parts(layer *layer, mu_err *err)
     return code;
 }
 
-static void set_mark(layer *layer, mu_arena *arena)
+static void set_mark(layer_build *layer, mu_arena *arena)
 {
     const mu_live_state *frozen = layer->frozen->state;
     mu_live_state state = *frozen;
@@ -137,7 +138,7 @@ static void set_mark(layer *layer, mu_arena *arena)
     mu_change_set_mark(layer->change, &mark);
 }
 
-static mu_code commit_layer(layer *layer, mu_err *err)
+static mu_code commit_layer(layer_build *layer, mu_err *err)
 {
     mu_arena arena;
     MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
@@ -162,7 +163,7 @@ static void move_home(mu_sandbox *sandbox, const mu_capture *capture)
         sandbox->homes[capture->cluster.nodes[i]] = capture->pid;
 }
 
-static void show(layer *layer, mu_snapshot *snapshot)
+static void show(layer_build *layer, mu_snapshot *snapshot)
 {
     mu_sandbox *sandbox = layer->sandbox;
     mu_delta *frozen = layer->frozen;
@@ -184,7 +185,7 @@ static void show(layer *layer, mu_snapshot *snapshot)
 
 static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
 {
-    layer layer = {.sandbox = sandbox, .frozen = sandbox->frozen};
+    layer_build layer = {.sandbox = sandbox, .frozen = sandbox->frozen};
     mu_snapshot *snapshot;
     MU_TRY(mu_snapshot_acquire(sandbox->store, &layer.base, err));
     layer.schema = mu_snapshot_schema(layer.base);

@@ -175,7 +175,9 @@ static mu_code fill_sandbox(mu_sandbox *sandbox, mu_err *err)
         sandbox->first_pid = mark.next_pid;
     MU_TRY(mu_sandbox_read_state(sandbox, mark.state, err));
     MU_TRY(mu_sandbox_restore(sandbox, err));
+    MU_TRY(mu_sandbox_adopt(sandbox, err));
     sandbox->replay_from = mark.next_sequence;
+    sandbox->active->next_sequence = mark.next_sequence;
     return MU_OK;
 }
 
@@ -204,6 +206,18 @@ static mu_code new_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err 
     return MU_OK;
 }
 
+/* Once the log is read: a sandbox that has nothing in it begins where the log is now, and what was
+ * adopted waits for the next fold. */
+static void begin_sandbox(mu_sandbox *sandbox)
+{
+    if (sandbox->active->next_sequence == 0)
+        sandbox->active->next_sequence = mu_log_next_sequence(sandbox->live->log);
+    if (sandbox->active->n_pids > 0 && atomic_load(&sandbox->unfolded_from) == 0) {
+        atomic_store(&sandbox->unfolded_from, sandbox->active->next_sequence);
+        atomic_store(&sandbox->unfolded_since_ms, mu_live_now(sandbox->live));
+    }
+}
+
 static void link_sandbox(mu_live *live, mu_sandbox *sandbox)
 {
     sandbox->next = atomic_load(&live->sandboxes);
@@ -220,8 +234,7 @@ mu_code mu_live_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err *er
     if (sandbox == NULL) {
         code = new_sandbox(live, name, &sandbox, err);
         if (code == MU_OK) {
-            /* No record of the log so far can be its own. */
-            sandbox->replay_from = 0;
+            begin_sandbox(sandbox);
             link_sandbox(live, sandbox);
         }
     }
@@ -312,6 +325,8 @@ static mu_code open_log(mu_live *live, mu_err *err)
     pthread_mutex_lock(&live->wait_lock);
     live->synced = mu_log_next_sequence(live->log) - 1;
     pthread_mutex_unlock(&live->wait_lock);
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+        begin_sandbox(one);
     return MU_OK;
 }
 

@@ -97,8 +97,14 @@ MU_CHECKED mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, 
 bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *arena,
                         mu_graph_cluster *out);
 
-/* The identity settings and retention in force (MU_RECORD_SETTINGS' document), JSON in `arena`. */
+/* The settings in force, the document of the last MU_RECORD_SETTINGS, JSON in `arena`; empty at
+ * first: {"namespaces":[{"code","id","idType","priority"?,"unique"?}],"retention"?:{..}}. It lists
+ * every custom namespace, and those built-in ones that have a priority. */
 mu_str mu_sandbox_settings(mu_sandbox *sandbox, mu_arena *arena);
+
+/* All namespaces: the built-in ones and those of the settings. */
+uint32_t mu_sandbox_namespaces(mu_sandbox *sandbox, mu_arena *arena,
+                               const mu_graph_namespace **out);
 
 /* -------- upkeep -------- */
 

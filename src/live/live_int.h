@@ -117,9 +117,12 @@ struct mu_sandbox {
     mu_snapshot *snapshot;     /* published: what homes speak of */
     uint64_t replay_from;      /* records before it are in the snapshot already */
     uint32_t first_pid;        /* that no row had when the sandbox was opened */
-    mu_str settings;           /* malloc'd, as the names of sources and classes */
+    mu_arena settings_arena;   /* of the two below */
+    mu_str settings;
+    uint32_t n_namespaces; /* the built-in ones and those of the settings */
+    const mu_graph_namespace *namespaces;
     uint32_t n_sources, n_classes;
-    mu_source *sources;
+    mu_source *sources;        /* names are malloc'd, as those of classes */
     mu_class_counter *classes; /* changed by the builder of layers alone */
 
     _Atomic bool erases;             /* the deltas hold something that must leave the disk soon */
@@ -212,6 +215,8 @@ MU_CHECKED mu_code mu_layer_add_lookups(mu_sandbox *sandbox, const mu_delta *fro
 MU_CHECKED mu_code mu_sandbox_free_pid(const mu_snapshot *snapshot, uint32_t *out, mu_err *err);
 /* The graph from the rows of the snapshot. */
 MU_CHECKED mu_code mu_sandbox_restore(mu_sandbox *sandbox, mu_err *err);
+/* adopt.c: links what bulk loads stored without links. */
+MU_CHECKED mu_code mu_sandbox_adopt(mu_sandbox *sandbox, mu_err *err);
 /* Room for what is kept by node and by pid. */
 void mu_sandbox_make_room(mu_sandbox *sandbox);
 

@@ -1,5 +1,6 @@
 #include "live/columns.h"
 #include "live/live_int.h"
+#include "profile/profile.h"
 
 /* What a DROP looks at, in one block. */
 typedef struct drop_columns {
@@ -64,7 +65,7 @@ static bool drops_of_row(const drop_columns *columns, uint32_t row, const mu_rec
             return true;
     /* A row of a bulk load names no fragments: content.h says which dataset it has then. */
     return mu_reading_is_null(&columns->fragments, row) &&
-           mu_str_equal(record->dataset, MU_BULK_DATASET);
+           mu_str_equal(record->dataset, MU_DATASET_DEFAULT);
 }
 
 /* -------- walking the live rows -------- */

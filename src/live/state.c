@@ -90,7 +90,7 @@ void mu_state_free(mu_sandbox *sandbox)
         disown(sandbox->classes[i].name);
     free(sandbox->sources);
     free(sandbox->classes);
-    disown(sandbox->settings);
+    mu_arena_free(&sandbox->settings_arena);
 }
 
 /* -------- writing -------- */
@@ -226,30 +226,57 @@ static mu_code read_namespaces(mu_arena *arena, const mu_json *settings, uint32_
     return MU_OK;
 }
 
+/* On success the settings are the sandbox's, with what they are read from in one arena. */
+static mu_code read_settings(mu_arena *arena, mu_str settings, mu_str *copy, uint32_t *n,
+                             const mu_graph_namespace **namespaces, mu_err *err)
+{
+    mu_json json = {.kind = MU_JSON_NULL};
+    *copy = mu_arena_copy(arena, settings);
+    if (settings.len > 0) {
+        mu_json_reader *reader = mu_json_reader_new();
+        mu_code code = mu_json_read(reader, arena, *copy, &json, err);
+        mu_json_reader_free(reader);
+        MU_TRY(code);
+    }
+    return read_namespaces(arena, &json, n, namespaces, err);
+}
+
 mu_code mu_sandbox_apply_settings(mu_sandbox *sandbox, mu_str settings, mu_err *err)
 {
     mu_arena arena;
-    mu_json json = {.kind = MU_JSON_NULL};
+    mu_str copy;
     uint32_t n;
     const mu_graph_namespace *namespaces;
-    mu_code code = MU_OK;
     mu_arena_init(&arena, SIZE_MAX);
-    mu_json_reader *reader = mu_json_reader_new();
-    if (settings.len > 0)
-        code = mu_json_read(reader, &arena, settings, &json, err);
-    if (code == MU_OK)
-        code = read_namespaces(&arena, &json, &n, &namespaces, err);
-    if (code == MU_OK && sandbox->graph == NULL)
-        sandbox->graph = mu_graph_new(n, namespaces, sandbox->first_pid);
-    else if (code == MU_OK)
-        mu_graph_configure(sandbox->graph, n, namespaces);
-    if (code == MU_OK) {
-        disown(sandbox->settings);
-        sandbox->settings = own(settings);
+    mu_code code = read_settings(&arena, settings, &copy, &n, &namespaces, err);
+    if (code != MU_OK) {
+        mu_arena_free(&arena);
+        return code;
     }
-    mu_json_reader_free(reader);
-    mu_arena_free(&arena);
-    return code;
+    mu_arena_free(&sandbox->settings_arena);
+    sandbox->settings_arena = arena;
+    sandbox->settings = copy;
+    sandbox->n_namespaces = n;
+    sandbox->namespaces = namespaces;
+    if (sandbox->graph == NULL)
+        sandbox->graph = mu_graph_new(n, namespaces, sandbox->first_pid);
+    else
+        mu_graph_configure(sandbox->graph, n, namespaces);
+    return MU_OK;
+}
+
+uint32_t mu_sandbox_namespaces(mu_sandbox *sandbox, mu_arena *arena, const mu_graph_namespace **out)
+{
+    pthread_mutex_lock(&sandbox->lock);
+    uint32_t n = sandbox->n_namespaces;
+    mu_graph_namespace *copy = MU_NEW_ARRAY(arena, mu_graph_namespace, n);
+    for (uint32_t i = 0; i < n; i++) {
+        copy[i] = sandbox->namespaces[i];
+        copy[i].code = mu_arena_copy(arena, copy[i].code);
+    }
+    pthread_mutex_unlock(&sandbox->lock);
+    *out = copy;
+    return n;
 }
 
 mu_str mu_sandbox_settings(mu_sandbox *sandbox, mu_arena *arena)

@@ -17,8 +17,11 @@
 
 /* System fields. Profile: "$identities" list of {namespace, value, seen}, "$links" list of {a, b,
  * first, last, datasets, batches}, "$fragments" list of {dataset, identity, modified, sequence,
- * batches, document}. Event: "$dataset", "$key", "$identity" (place in $identities), "$batch",
- * "$received", "$extra" (JSON of what the schema has no field for). */
+ * batches, document}, "$superseded" list of JSON texts (events that another one of their dataset
+ * and _id under another identity hides: P34). Event: "$dataset", "$key" (a hash, when the key is
+ * not the _id), "$identity" (place in $identities), "$batch", "$received", "$extra" (JSON of what
+ * the schema has no field for). Also the event's "_id" and "timestamp", should it lack them. A
+ * schema that has them all is returned as it is; another gets a new version. */
 const mu_schema *mu_schema_with_system_fields(mu_arena *arena, const mu_schema *base);
 
 typedef struct mu_fragment {
@@ -37,8 +40,9 @@ typedef struct mu_content {
     mu_graph_cluster cluster; /* identities best first, links; `nodes` unused */
     uint32_t n_fragments;
     mu_fragment *fragments;
-    mu_value events;     /* LIST of OBJECTs dense in the schema's event type, in time order */
-    mu_value attributes; /* merged, as the row has them; NULL kind: fragments changed since */
+    mu_value events;        /* LIST of OBJECTs dense in the schema's event type, in time order */
+    mu_value attributes;    /* merged, as the row has them; NULL kind: fragments changed since */
+    mu_json_reader *reader; /* the caller's, or NULL: calls that parse make one for themselves */
 } mu_content;
 
 /* What a stored row holds. `row` is dense in schema->row (mu_value_extend). */
@@ -53,9 +57,12 @@ MU_CHECKED mu_code mu_content_gather(mu_arena *arena, const mu_schema *schema,
                                      const mu_graph_cluster *cluster, uint32_t n_sources,
                                      const mu_content *sources, mu_content *out, mu_err *err);
 
-/* Applies CREATE, MERGE, DELETE, EVENT and DROP records in the order of their sequence numbers; a
- * record's primary identity is one of the content's. A document that does not fit the schema's
- * types is MU_E_TYPE: the caller validated it. */
+/* Applies CREATE, MERGE, DELETE, EVENT and DROP records, which are in the order of their sequence
+ * numbers; other kinds change nothing. A record's primary identity is one of the content's, else
+ * MU_E_INPUT. A document that is no JSON object is MU_E_CORRUPT; what of it does not fit the
+ * schema's types is kept ($extra, document) and shows nowhere. A CREATE or MERGE with a time_ms is
+ * ordered by that (P27) and does nothing unless it is newer than the fragment. On failure *content
+ * is as it was. */
 typedef struct mu_applied_record {
     uint64_t sequence;
     mu_record record;
@@ -63,6 +70,11 @@ typedef struct mu_applied_record {
 MU_CHECKED mu_code mu_content_apply(mu_arena *arena, const mu_schema *schema, mu_content *content,
                                     uint32_t n_records, const mu_applied_record *records,
                                     mu_err *err);
+
+/* After the schema got new fields: reads again what documents and $extra hold for them. *changed
+ * tells whether the row may differ now. */
+MU_CHECKED mu_code mu_content_refresh(mu_arena *arena, const mu_schema *schema, mu_content *content,
+                                      bool *changed, mu_err *err);
 
 /* No fragment and no event: the profile does not exist. */
 bool mu_content_is_empty(const mu_content *content);
@@ -111,5 +123,10 @@ typedef struct mu_profile_view {
 MU_CHECKED mu_code mu_content_view(mu_arena *arena, const mu_schema *schema,
                                    const mu_content *content, const mu_merge_policy *policy,
                                    uint32_t identity, mu_profile_view *out, mu_err *err);
+
+/* An event as the object it was sent as, $extra included, system fields left out. */
+MU_CHECKED mu_code mu_content_event_json(mu_arena *arena, const mu_schema *schema,
+                                         mu_json_reader *reader, mu_value event, mu_json *out,
+                                         mu_err *err);
 
 #endif
