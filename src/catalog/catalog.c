@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #define APPLICATION_ID 0x4d555354 /* "MUST" */
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define BUSY_MS        20000
+#define COPY_TRIES     400
 
 static const char tables[] =
     "CREATE TABLE sandbox (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -24,6 +25,11 @@ static const char tables[] =
     "CREATE TABLE part_counter (id INTEGER PRIMARY KEY CHECK (id = 1),"
     " next_part_id INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;";
 
+/* Since version 2. */
+static const char mark_table[] =
+    "CREATE TABLE mark (sandbox INTEGER PRIMARY KEY, next_sequence INTEGER NOT NULL,"
+    " state BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT;";
+
 /* -------- opening -------- */
 
 static mu_code pragma_integer(mu_catalog *catalog, const char *text, uint64_t *out, mu_err *err)
@@ -38,15 +44,48 @@ static mu_code pragma_integer(mu_catalog *catalog, const char *text, uint64_t *o
     return code;
 }
 
-static mu_code make_tables(mu_catalog *catalog, mu_err *err)
+typedef struct format {
+    uint64_t application_id, version, n_tables;
+} format;
+
+static mu_code read_format(mu_catalog *catalog, format *out, mu_err *err)
+{
+    MU_TRY(pragma_integer(catalog, "PRAGMA application_id", &out->application_id, err));
+    MU_TRY(pragma_integer(catalog, "PRAGMA user_version", &out->version, err));
+    return pragma_integer(catalog, "SELECT count(*) FROM sqlite_schema", &out->n_tables, err);
+}
+
+/* An empty database is what a kill before the first transaction leaves. */
+static bool is_empty(const format *found)
+{
+    return found->n_tables == 0 && found->application_id == 0;
+}
+
+static mu_code write_format(mu_catalog *catalog, mu_err *err)
 {
     char text[128];
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
              APPLICATION_ID, FORMAT_VERSION);
+    return mu_sql_run(catalog, text, err);
+}
+
+/* Makes what is missing. Another connection may have done so since the caller looked. */
+static mu_code update_tables(mu_catalog *catalog, mu_err *err)
+{
+    format found;
+    MU_TRY(read_format(catalog, &found, err));
+    if (is_empty(&found))
+        MU_TRY(mu_sql_run(catalog, tables, err));
+    else if (found.version != 1)
+        return MU_OK;
+    MU_TRY(mu_sql_run(catalog, mark_table, err));
+    return write_format(catalog, err);
+}
+
+static mu_code update_format(mu_catalog *catalog, mu_err *err)
+{
     MU_TRY(mu_sql_run(catalog, "BEGIN IMMEDIATE", err));
-    mu_code code = mu_sql_run(catalog, tables, err);
-    if (code == MU_OK)
-        code = mu_sql_run(catalog, text, err);
+    mu_code code = update_tables(catalog, err);
     if (code == MU_OK)
         code = mu_sql_run(catalog, "COMMIT", err);
     if (code != MU_OK && !sqlite3_get_autocommit(catalog->db))
@@ -54,23 +93,22 @@ static mu_code make_tables(mu_catalog *catalog, mu_err *err)
     return code;
 }
 
-/* An empty database is what a kill before the first transaction leaves. */
 static mu_code check_format(mu_catalog *catalog, mu_catalog_mode mode, mu_err *err)
 {
-    uint64_t application_id, version, n_tables;
-    MU_TRY(pragma_integer(catalog, "PRAGMA application_id", &application_id, err));
-    MU_TRY(pragma_integer(catalog, "PRAGMA user_version", &version, err));
-    MU_TRY(pragma_integer(catalog, "SELECT count(*) FROM sqlite_schema", &n_tables, err));
-    if (n_tables == 0 && application_id == 0) {
+    format found;
+    MU_TRY(read_format(catalog, &found, err));
+    if (is_empty(&found)) {
         if (mode == MU_CATALOG_WRITE)
-            return make_tables(catalog, err);
+            return update_format(catalog, err);
         return mu_fail(err, MU_E_NOT_FOUND, "%s has no data yet", catalog->path);
     }
-    if (application_id != APPLICATION_ID)
+    if (found.application_id != APPLICATION_ID)
         return mu_fail(err, MU_E_INPUT, "%s is not a catalog of muster", catalog->path);
-    if (version != FORMAT_VERSION)
+    if (found.version < 1 || found.version > FORMAT_VERSION)
         return mu_fail(err, MU_E_INPUT, "%s has catalog format %llu; this muster reads format %d",
-                       catalog->path, (unsigned long long)version, FORMAT_VERSION);
+                       catalog->path, (unsigned long long)found.version, FORMAT_VERSION);
+    if (found.version < FORMAT_VERSION && mode == MU_CATALOG_WRITE)
+        return update_format(catalog, err);
     return MU_OK;
 }
 
@@ -87,7 +125,7 @@ static mu_code open_database(mu_catalog *catalog, mu_catalog_mode mode, mu_err *
     sqlite3_busy_timeout(catalog->db, BUSY_MS);
     MU_TRY(mu_sql_run(catalog,
                       "PRAGMA synchronous = EXTRA; PRAGMA cell_size_check = ON;"
-                      "PRAGMA trusted_schema = OFF",
+                      "PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON",
                       err));
     MU_TRY(check_format(catalog, mode, err));
     if (mode == MU_CATALOG_READ)
@@ -227,14 +265,30 @@ mu_code mu_catalog_sandboxes(mu_catalog *catalog, mu_arena *arena, uint32_t *n, 
 
 /* -------- the rows of a sandbox -------- */
 
+#define DIGESTED_TABLES                                                                            \
+    "SELECT checksum FROM part WHERE sandbox = ?1"                                                 \
+    " UNION ALL SELECT checksum FROM pid_counter WHERE sandbox = ?1"                               \
+    " UNION ALL SELECT checksum FROM schema_version WHERE sandbox = ?1"
+
+/* Readers take a catalog as they find it, and a writer may bring it up to date beside them. */
+static mu_code has_marks(mu_catalog *catalog, bool *out, mu_err *err)
+{
+    uint64_t version;
+    MU_TRY(pragma_integer(catalog, "PRAGMA user_version", &version, err));
+    *out = version >= 2;
+    return MU_OK;
+}
+
 /* Adds up the checksums of all rows of a sandbox, so that a row that went missing is noticed. */
 static mu_code digest_of(mu_catalog *catalog, uint64_t sandbox, uint64_t *out, mu_err *err)
 {
     mu_sql sql;
+    bool is_marked;
+    MU_TRY(has_marks(catalog, &is_marked, err));
     MU_TRY(mu_sql_prepare(catalog,
-                          "SELECT checksum FROM part WHERE sandbox = ?1"
-                          " UNION ALL SELECT checksum FROM pid_counter WHERE sandbox = ?1"
-                          " UNION ALL SELECT checksum FROM schema_version WHERE sandbox = ?1",
+                          is_marked ? DIGESTED_TABLES
+                              " UNION ALL SELECT checksum FROM mark WHERE sandbox = ?1"
+                                    : DIGESTED_TABLES,
                           &sql, err));
     mu_sql_bind_integer(&sql, sandbox);
     uint64_t digest = 0;
@@ -246,6 +300,27 @@ static mu_code digest_of(mu_catalog *catalog, uint64_t sandbox, uint64_t *out, m
     MU_TRY(code);
     *out = digest;
     return MU_OK;
+}
+
+static mu_code read_mark(mu_catalog *catalog, mu_arena *arena, uint64_t sandbox,
+                         mu_catalog_state *state, mu_err *err)
+{
+    mu_sql sql;
+    bool is_marked;
+    MU_TRY(has_marks(catalog, &is_marked, err));
+    if (!is_marked)
+        return MU_OK;
+    MU_TRY(mu_sql_prepare(
+        catalog, "SELECT sandbox, next_sequence, state, checksum FROM mark WHERE sandbox = ?", &sql,
+        err));
+    mu_sql_bind_integer(&sql, sandbox);
+    mu_code code = mu_sql_next(&sql, &state->has_mark, err);
+    if (code == MU_OK && state->has_mark)
+        code = mu_sql_check_row(&sql, "mark", err);
+    if (code == MU_OK && state->has_mark)
+        state->mark = (mu_catalog_mark){mu_sql_integer(&sql, 1), mu_sql_text(&sql, arena, 2)};
+    mu_sql_finish(&sql);
+    return code;
 }
 
 static mu_code read_schema(mu_catalog *catalog, mu_arena *arena, uint64_t sandbox, mu_str *out,
@@ -365,6 +440,7 @@ static mu_code read_state(mu_catalog *catalog, mu_arena *arena, mu_str sandbox,
     MU_TRY(read_schema(catalog, arena, row.id, &state.schema, err));
     MU_TRY(read_parts(catalog, arena, row.id, &state, err));
     MU_TRY(read_counters(catalog, arena, row.id, &state, err));
+    MU_TRY(read_mark(catalog, arena, row.id, &state, err));
     MU_TRY(digest_of(catalog, row.id, &digest, err));
     if (digest != row.digest)
         return mu_fail(err, MU_E_CORRUPT, "%s: rows of sandbox \"" MU_STR_FMT "\" are missing",
@@ -492,6 +568,21 @@ static mu_code put_schema(mu_catalog *catalog, uint64_t sandbox, uint64_t genera
     return mu_sql_finish_run(&sql, err);
 }
 
+static mu_code put_mark(mu_catalog *catalog, uint64_t sandbox, const mu_catalog_mark *mark,
+                        mu_err *err)
+{
+    mu_sql sql;
+    MU_TRY(mu_sql_prepare(catalog,
+                          "INSERT OR REPLACE INTO mark (sandbox, next_sequence, state, checksum)"
+                          " VALUES (?, ?, ?, ?)",
+                          &sql, err));
+    mu_sql_bind_integer(&sql, sandbox);
+    mu_sql_bind_integer(&sql, mark->next_sequence);
+    mu_sql_bind_blob(&sql, mark->state);
+    mu_sql_bind_checksum(&sql);
+    return mu_sql_finish_run(&sql, err);
+}
+
 static mu_code put_next_part_id(mu_catalog *catalog, uint64_t next_part_id, mu_err *err)
 {
     mu_sql sql;
@@ -528,6 +619,8 @@ static mu_code apply_edit(mu_catalog *catalog, mu_str sandbox, const mu_catalog_
         MU_TRY(put_counter(catalog, row.id, &edit->counters[i], err));
     if (edit->schema != NULL)
         MU_TRY(put_schema(catalog, row.id, row.generation, *edit->schema, err));
+    if (edit->mark != NULL)
+        MU_TRY(put_mark(catalog, row.id, edit->mark, err));
     MU_TRY(put_next_part_id(catalog, edit->next_part_id, err));
     MU_TRY(digest_of(catalog, row.id, &row.digest, err));
     return write_sandbox(catalog, sandbox, &row, err);
@@ -540,6 +633,44 @@ mu_code mu_catalog_commit(mu_catalog *catalog, mu_str sandbox, const mu_catalog_
     MU_TRY(mu_sql_run(catalog, "BEGIN IMMEDIATE", err));
     mu_code code = apply_edit(catalog, sandbox, edit, err);
     return finish_transaction(catalog, code, is_unsettled, err);
+}
+
+/* -------- copying -------- */
+
+static mu_code copy_database(mu_catalog *catalog, sqlite3 *target, mu_err *err)
+{
+    /* The pages of one committed state: SQLite begins again when somebody commits in between. All
+     * in one step, so that nobody can. */
+    sqlite3_backup *backup = sqlite3_backup_init(target, "main", catalog->db, "main");
+    if (backup == NULL)
+        return mu_fail(err, MU_E_IO, "cannot copy %s: %s", catalog->path, sqlite3_errmsg(target));
+    int result = SQLITE_BUSY;
+    for (int i = 0; i < COPY_TRIES && (result == SQLITE_BUSY || result == SQLITE_LOCKED); i++) {
+        result = sqlite3_backup_step(backup, -1);
+        if (result == SQLITE_BUSY || result == SQLITE_LOCKED)
+            sqlite3_sleep(BUSY_MS / COPY_TRIES);
+    }
+    sqlite3_backup_finish(backup);
+    if (result == SQLITE_DONE)
+        return MU_OK;
+    return mu_fail(err, result == SQLITE_BUSY ? MU_E_CONFLICT : MU_E_IO, "cannot copy %s: %s",
+                   catalog->path, sqlite3_errstr(result));
+}
+
+mu_code mu_catalog_copy(mu_catalog *catalog, const char *path, mu_err *err)
+{
+    sqlite3 *target = NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (access(path, F_OK) == 0)
+        return mu_fail(err, MU_E_CONFLICT, "%s is there already", path);
+    mu_code code =
+        sqlite3_open_v2(path, &target, flags, NULL) == SQLITE_OK &&
+                sqlite3_exec(target, "PRAGMA synchronous = FULL", NULL, NULL, NULL) == SQLITE_OK
+            ? copy_database(catalog, target, err)
+            : mu_fail(err, MU_E_IO, "cannot make %s: %s", path,
+                      target == NULL ? "out of memory" : sqlite3_errmsg(target));
+    sqlite3_close_v2(target);
+    return code;
 }
 
 /* -------- checking -------- */

@@ -1,4 +1,5 @@
-/* catalog.h -- SQLite: sandboxes, the versions of their schema, and the manifest of their parts.
+/* catalog.h -- SQLite: sandboxes, the versions of their schema, the manifest of their parts, and
+ * how far each of them goes in the log.
  *
  * Every change is one transaction; its loss of power leaves the state before or after it. Every row
  * carries a checksum of its columns, and every sandbox one of its rows, so that damage which SQLite
@@ -32,9 +33,17 @@ typedef struct mu_catalog_counter {
     uint32_t next_pid;
 } mu_catalog_counter;
 
+/* How far the sandbox's state goes in the log; what `state` means is the log's owner's business. */
+typedef struct mu_catalog_mark {
+    uint64_t next_sequence;
+    mu_str state;
+} mu_catalog_mark;
+
 typedef struct mu_catalog_state {
     uint64_t generation; /* counts the committed changes of the sandbox */
-    mu_str schema;       /* JSON; empty while the built-in schema was not changed */
+    bool has_mark;
+    mu_catalog_mark mark;
+    mu_str schema; /* JSON; empty while the built-in schema was not changed */
     uint32_t n_parts;
     const mu_catalog_part *parts; /* by id */
     uint32_t n_counters;
@@ -43,8 +52,9 @@ typedef struct mu_catalog_state {
 
 /* What one change does to a sandbox. */
 typedef struct mu_catalog_edit {
-    uint64_t base_generation; /* of the state that the change started from */
-    const mu_str *schema;     /* NULL: as before */
+    uint64_t base_generation;    /* of the state that the change started from */
+    const mu_str *schema;        /* NULL: as before */
+    const mu_catalog_mark *mark; /* NULL: as before */
     uint32_t n_put;
     const mu_catalog_part *put; /* new parts, and parts whose dead rows changed */
     uint32_t n_removed;
@@ -56,8 +66,8 @@ typedef struct mu_catalog_edit {
 
 typedef enum mu_catalog_mode { MU_CATALOG_READ, MU_CATALOG_WRITE } mu_catalog_mode;
 
-/* MU_CATALOG_READ: MU_E_NOT_FOUND when there is no such file. MU_CATALOG_WRITE makes it. A file of
- * another format is MU_E_INPUT and named. */
+/* MU_CATALOG_READ: MU_E_NOT_FOUND when there is no such file. MU_CATALOG_WRITE makes it, and brings
+ * one of an older format up to date. A file of another format is MU_E_INPUT and named. */
 MU_CHECKED mu_code mu_catalog_open(const char *path, mu_catalog_mode mode, mu_catalog **out,
                                    mu_err *err);
 void mu_catalog_close(mu_catalog *catalog);
@@ -85,6 +95,10 @@ MU_CHECKED mu_code mu_catalog_read(mu_catalog *catalog, mu_arena *arena, mu_str 
  * be written through this catalog. MU_E_CONFLICT: the sandbox is not at `base_generation`. */
 MU_CHECKED mu_code mu_catalog_commit(mu_catalog *catalog, mu_str sandbox,
                                      const mu_catalog_edit *edit, bool *is_unsettled, mu_err *err);
+
+/* Copies the last committed state of the whole file to `path`, which must not exist, and syncs it;
+ * other processes may commit meanwhile. */
+MU_CHECKED mu_code mu_catalog_copy(mu_catalog *catalog, const char *path, mu_err *err);
 
 /* SQLite's own check of the whole file; each problem is given to `problem`. */
 MU_CHECKED mu_code mu_catalog_check(mu_catalog *catalog,

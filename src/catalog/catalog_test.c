@@ -6,12 +6,14 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "catalog/catalog.h"
 #include "tests/support/part_rows.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct fixture {
     mu_arena arena;
@@ -43,11 +45,13 @@ static void commit_something(fixture *f)
          .n_dead = 3,
          .dead = {(const char *)dead_words, sizeof dead_words}}};
     mu_catalog_counter counter = {MU_STR("profile"), 11};
+    mu_catalog_mark mark = {77, MU_STR("as far\0as this")};
     mu_catalog_edit edit = {.schema = &schema,
                             .n_put = 2,
                             .put = parts,
                             .n_counters = 1,
                             .counters = &counter,
+                            .mark = &mark,
                             .next_part_id = 3};
     assert_done(mu_catalog_add_sandbox(f->catalog, MU_STR("prod"), &err), err);
     assert_done(mu_catalog_commit(f->catalog, MU_STR("prod"), &edit, &is_unsettled, &err), err);
@@ -102,6 +106,9 @@ static void a_state_reads_back(void **state)
     assert_memory_equal(read.parts[1].dead.ptr, dead_words, sizeof dead_words);
     assert_int_equal(read.n_counters, 1);
     assert_int_equal(read.counters[0].next_pid, 11);
+    assert_true(read.has_mark);
+    assert_int_equal(read.mark.next_sequence, 77);
+    assert_true(mu_str_equal(read.mark.state, MU_STR("as far\0as this")));
     uint32_t n = 0;
     const uint64_t *ids;
     uint64_t next = 0;
@@ -138,12 +145,15 @@ static void rows_changed_behind_our_back_are_refused(void **state)
         {"DELETE FROM pid_counter", "rows of sandbox \"prod\" are missing"},
         {"UPDATE schema_version SET json = '{}'", "a row of table schema_version has the wrong"},
         {"DELETE FROM schema_version", "rows of sandbox \"prod\" are missing"},
+        {"UPDATE mark SET next_sequence = 78", "a row of table mark has the wrong"},
+        {"UPDATE mark SET state = x'00'", "a row of table mark has the wrong"},
+        {"DELETE FROM mark", "rows of sandbox \"prod\" are missing"},
         {"UPDATE sandbox SET generation = 7", "a row of table sandbox has the wrong"}};
     for (size_t i = 0; i < sizeof tricks / sizeof tricks[0]; i++) {
         mu_err err;
         mu_catalog_state read;
         run_sql(f, "DELETE FROM part; DELETE FROM pid_counter; DELETE FROM schema_version;"
-                   "DELETE FROM sandbox");
+                   "DELETE FROM mark; DELETE FROM sandbox");
         commit_something(f);
         run_sql(f, tricks[i][0]);
         assert_int_equal(mu_catalog_read(f->catalog, &f->arena, MU_STR("prod"), &read, &err),
@@ -160,7 +170,7 @@ static void other_files_and_formats_are_refused_by_name(void **state)
     mu_catalog *other = NULL;
     run_sql(f, "PRAGMA user_version = 9");
     assert_int_equal(mu_catalog_open(f->path, MU_CATALOG_READ, &other, &err), MU_E_INPUT);
-    assert_non_null(strstr(err.text, "has catalog format 9; this muster reads format 1"));
+    assert_non_null(strstr(err.text, "has catalog format 9; this muster reads format 2"));
     run_sql(f, "PRAGMA application_id = 77");
     assert_int_equal(mu_catalog_open(f->path, MU_CATALOG_WRITE, &other, &err), MU_E_INPUT);
     assert_non_null(strstr(err.text, "is not a catalog of muster"));
@@ -171,6 +181,64 @@ static void other_files_and_formats_are_refused_by_name(void **state)
     fputs("This is no database at all, and long enough to be looked at as if it were one.", file);
     fclose(file);
     assert_int_equal(mu_catalog_open(path, MU_CATALOG_READ, &other, &err), MU_E_CORRUPT);
+}
+
+/* A folder of version 1: no table of marks. A reader takes it as it is, a writer brings it up. */
+static void version_1_is_read_and_brought_up_to_date(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_catalog *reader = NULL, *writer = NULL;
+    mu_catalog_state read = {0};
+    bool is_unsettled;
+    mu_catalog_mark mark = {5, MU_STR("now")};
+    mu_catalog_edit edit = {.next_part_id = 1, .mark = &mark};
+    assert_done(mu_catalog_add_sandbox(f->catalog, MU_STR("old"), &err), err);
+    run_sql(f, "DROP TABLE mark; PRAGMA user_version = 1");
+    assert_done(mu_catalog_open(f->path, MU_CATALOG_READ, &reader, &err), err);
+    assert_done(mu_catalog_read(reader, &f->arena, MU_STR("old"), &read, &err), err);
+    assert_false(read.has_mark);
+    assert_done(mu_catalog_open(f->path, MU_CATALOG_WRITE, &writer, &err), err);
+    assert_done(mu_catalog_commit(writer, MU_STR("old"), &edit, &is_unsettled, &err), err);
+    assert_done(mu_catalog_read(reader, &f->arena, MU_STR("old"), &read, &err), err);
+    assert_true(read.has_mark);
+    assert_int_equal(read.mark.next_sequence, 5);
+    mu_catalog_close(reader);
+    mu_catalog_close(writer);
+}
+
+static void a_copy_is_the_last_committed_state(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    char path[4200];
+    mu_catalog *copy = NULL;
+    mu_catalog_state read = {0};
+    snprintf(path, sizeof path, "%s.copy", f->path);
+    assert_done(mu_catalog_copy(f->catalog, path, &err), err);
+    assert_int_equal(mu_catalog_copy(f->catalog, path, &err), MU_E_CONFLICT);
+    assert_done(mu_catalog_open(path, MU_CATALOG_READ, &copy, &err), err);
+    assert_done(mu_catalog_read(copy, &f->arena, MU_STR("prod"), &read, &err), err);
+    assert_int_equal(read.n_parts, 2);
+    assert_int_equal(read.mark.next_sequence, 77);
+    mu_catalog_close(copy);
+}
+
+/* Text that was replaced does not stay in free pages of the file. */
+static void what_was_replaced_is_gone_from_the_file(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    bool is_unsettled;
+    mu_catalog_mark marks[2] = {{1, MU_STR("ada.lovelace@example.com")}, {2, MU_STR("")}};
+    assert_done(mu_catalog_add_sandbox(f->catalog, MU_STR("dev"), &err), err);
+    for (uint64_t i = 0; i < 2; i++) {
+        mu_str text;
+        mu_catalog_edit edit = {.base_generation = i, .next_part_id = 1, .mark = &marks[i]};
+        assert_done(mu_catalog_commit(f->catalog, MU_STR("dev"), &edit, &is_unsettled, &err), err);
+        assert_done(mu_file_read(&f->arena, f->path, SIZE_MAX, &text, &err), err);
+        assert_int_equal(memmem(text.ptr, text.len, "lovelace", 8) != NULL, i == 0);
+    }
 }
 
 static void a_writer_that_is_away_is_noticed(void **state)
@@ -203,6 +271,9 @@ int main(void)
         TEST(a_commit_from_an_older_state_is_refused),
         TEST(rows_changed_behind_our_back_are_refused),
         TEST(other_files_and_formats_are_refused_by_name),
+        TEST(version_1_is_read_and_brought_up_to_date),
+        TEST(a_copy_is_the_last_committed_state),
+        TEST(what_was_replaced_is_gone_from_the_file),
         TEST(a_writer_that_is_away_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
