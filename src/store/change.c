@@ -1,101 +1,171 @@
+#include "store/change_int.h"
 #include "store/part_writer.h"
-#include "store/store_int.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A part whose rows the change marks as dead. */
-typedef struct killed_part {
-    uint64_t *dead; /* NULL while the change killed none of its rows */
-    uint32_t n_dead;
-    uint64_t n_dead_events;
-} killed_part;
-
-struct mu_change {
-    mu_store *store;
-    mu_snapshot *base;
-    pthread_mutex_t lock; /* guards all below; ranks before the store's */
-    mu_arena arena;
-    uint32_t n_open_writers;
-    uint32_t n_new, new_capacity;
-    mu_part_handle **new_parts;
-    killed_part *killed; /* per part of the base's state */
-    uint32_t n_counters, counters_capacity;
-    mu_catalog_counter *counters; /* those of the base first */
-    bool has_schema;
-    mu_buf schema;
-    mu_code schema_code; /* what is wrong with the schema that was set */
-    mu_err schema_err;
-};
-
 #define SCHEMA_MAX ((size_t)256 << 20)
 
-static void free_change(mu_change *change)
+/* -------- lists of rows -------- */
+
+mu_code mu_row_list_add(mu_row_list *list, mu_dead_row row, mu_err *err)
+{
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        mu_dead_row *grown = reallocarray(list->rows, capacity, sizeof *grown);
+        if (grown == NULL)
+            return mu_fail(err, MU_E_NOMEM, "out of memory for dead rows");
+        list->rows = grown;
+        list->capacity = capacity;
+    }
+    list->rows[list->n++] = row;
+    return MU_OK;
+}
+
+void mu_row_list_free(mu_row_list *list)
+{
+    free(list->rows);
+    *list = (mu_row_list){0};
+}
+
+mu_code mu_row_list_add_difference(mu_row_list *list, const mu_part *part, const mu_dead_rows *more,
+                                   const mu_dead_rows *less, mu_err *err)
+{
+    uint32_t n = part->footer.n_rows;
+    for (uint32_t w = 0; w < mu_bits_words(n); w++) {
+        uint64_t all = n - w * 64 >= 64 ? UINT64_MAX : ((uint64_t)1 << (n - w * 64)) - 1;
+        uint64_t bits =
+            (more == NULL ? all : more->words[w]) & (less == NULL ? all : ~less->words[w]);
+        for (; bits != 0; bits &= bits - 1) {
+            mu_dead_row row = {.row = w * 64 + (uint32_t)__builtin_ctzll(bits)};
+            MU_TRY(mu_part_events_of_row(part, row.row, &row.n_events, err));
+            MU_TRY(mu_row_list_add(list, row, err));
+        }
+    }
+    return MU_OK;
+}
+
+/* -------- beginning and ending -------- */
+
+static bool *flag_of(mu_store *store, mu_change_kind kind)
+{
+    if (kind == MU_CHANGE_FOLD)
+        return &store->has_fold;
+    return kind == MU_CHANGE_REWRITE ? &store->has_rewrite : &store->has_change;
+}
+
+void mu_change_free(mu_change *change)
 {
     mu_store *store = change->store;
     for (uint32_t i = 0; i < change->n_new; i++)
         mu_part_handle_release(change->new_parts[i]);
     for (uint32_t p = 0; change->killed != NULL && p < change->base->state.n_parts; p++)
-        free(change->killed[p].dead);
+        mu_row_list_free(&change->killed[p]);
     free(change->killed);
+    free(change->is_source);
     free(change->new_parts);
     free(change->counters);
     mu_buf_free(&change->schema);
+    mu_held_mark_release(change->mark);
     mu_arena_free(&change->arena);
     mu_snapshot_release(change->base);
     pthread_mutex_destroy(&change->lock);
-    free(change);
     pthread_mutex_lock(&store->lock);
-    store->has_change = false;
+    *flag_of(store, change->kind) = false;
     pthread_mutex_unlock(&store->lock);
+    free(change);
 }
 
-static mu_code begin_in_store(mu_store *store, mu_snapshot **base, mu_err *err)
+static mu_code check_folder(mu_folder *folder, mu_change_kind kind, mu_err *err)
 {
+    if (folder->mode != MU_STORE_WRITE)
+        return mu_fail(err, MU_E_INPUT, "%s is open for reading only", folder->path);
+    pthread_mutex_lock(&folder->lock);
+    bool is_unsettled = folder->is_unsettled;
+    pthread_mutex_unlock(&folder->lock);
+    if (is_unsettled && kind != MU_CHANGE_MEMORY)
+        return mu_fail(err, MU_E_IO,
+                       "an earlier commit to %s failed half-way; it must be opened again",
+                       folder->path);
+    return MU_OK;
+}
+
+static mu_code begin_in_store(mu_store *store, mu_change_kind kind, mu_snapshot **base, mu_err *err)
+{
+    MU_TRY(check_folder(store->folder, kind, err));
     mu_code code = MU_OK;
     pthread_mutex_lock(&store->lock);
-    if (store->mode != MU_STORE_WRITE)
-        code = mu_fail(err, MU_E_INPUT, "%s is open for reading only", store->folder);
-    else if (store->has_change)
-        code = mu_fail(err, MU_E_CONFLICT, "another change of %s is under way", store->folder);
-    else if (store->is_unsettled)
-        code = mu_fail(err, MU_E_IO,
-                       "an earlier commit to %s failed half-way; it must be opened again",
-                       store->folder);
-    if (code == MU_OK) {
-        store->has_change = true;
+    bool *is_under_way = flag_of(store, kind);
+    if (*is_under_way) {
+        code =
+            mu_fail(err, MU_E_CONFLICT, "another change of %s is under way", store->folder->path);
+    } else {
+        *is_under_way = true;
         *base = mu_snapshot_hold(store->current);
     }
     pthread_mutex_unlock(&store->lock);
     return code;
 }
 
-mu_code mu_change_begin(mu_store *store, mu_change **out, mu_err *err)
+mu_code mu_change_begin_kind(mu_store *store, mu_change_kind kind, mu_change **out, mu_err *err)
 {
     mu_change *change = calloc(1, sizeof *change);
     if (change == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory for a change");
-    mu_code code = begin_in_store(store, &change->base, err);
+    mu_code code = begin_in_store(store, kind, &change->base, err);
     if (code != MU_OK) {
         free(change);
         return code;
     }
     change->store = store;
+    change->kind = kind;
     pthread_mutex_init(&change->lock, NULL);
     mu_arena_init(&change->arena, SIZE_MAX);
     mu_buf_init(&change->schema, SCHEMA_MAX);
-    const mu_catalog_state *state = &change->base->state;
+    const mu_state *state = &change->base->state;
     change->killed = calloc((size_t)state->n_parts + 1, sizeof *change->killed);
+    change->is_source = calloc((size_t)state->n_parts + 1, sizeof *change->is_source);
     change->counters_capacity = state->n_counters + 8;
     change->counters = calloc(change->counters_capacity, sizeof *change->counters);
-    if (change->killed == NULL || change->counters == NULL) {
-        free_change(change);
+    if (change->killed == NULL || change->is_source == NULL || change->counters == NULL) {
+        mu_change_free(change);
         return mu_fail(err, MU_E_NOMEM, "out of memory for a change");
     }
     for (uint32_t c = 0; c < state->n_counters; c++)
         change->counters[change->n_counters++] = state->counters[c];
     *out = change;
     return MU_OK;
+}
+
+mu_code mu_change_begin(mu_store *store, mu_change **out, mu_err *err)
+{
+    return mu_change_begin_kind(store, MU_CHANGE_DISK, out, err);
+}
+
+mu_code mu_change_begin_in_memory(mu_store *store, mu_change **out, mu_err *err)
+{
+    return mu_change_begin_kind(store, MU_CHANGE_MEMORY, out, err);
+}
+
+void mu_part_remove_file(const char *folder, uint64_t id)
+{
+    char path[MU_PATH_MAX];
+    /* What stays is removed at the next opening for writing. */
+    if (mu_part_path(folder, id, path, NULL) == MU_OK)
+        unlink(path);
+}
+
+void mu_change_abort(mu_change *change)
+{
+    if (change == NULL)
+        return;
+    MU_ASSERT(change->n_open_writers == 0);
+    for (uint32_t i = 0; i < change->n_new; i++)
+        if (!mu_part_handle_is_in_memory(change->new_parts[i]))
+            mu_part_remove_file(change->store->folder->path, change->new_parts[i]->id);
+    mu_change_free(change);
 }
 
 /* -------- pids -------- */
@@ -118,6 +188,16 @@ static mu_catalog_counter *counter_of(mu_change *change, mu_str entity)
     return counter;
 }
 
+mu_code mu_change_raise_counter(mu_change *change, mu_str entity, uint32_t next_pid, mu_err *err)
+{
+    mu_catalog_counter *counter = counter_of(change, entity);
+    if (counter == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for new pids");
+    if (counter->next_pid < next_pid)
+        counter->next_pid = next_pid;
+    return MU_OK;
+}
+
 mu_code mu_change_new_pids(mu_change *change, mu_str entity, uint32_t n, uint32_t *first,
                            mu_err *err)
 {
@@ -137,13 +217,33 @@ mu_code mu_change_new_pids(mu_change *change, mu_str entity, uint32_t n, uint32_
     return code;
 }
 
-/* -------- schema -------- */
+/* -------- the mark and the schema -------- */
+
+static void keep_failure(mu_change *change, mu_code code)
+{
+    if (change->failure == MU_OK)
+        change->failure = code;
+}
+
+void mu_change_set_mark(mu_change *change, const mu_mark *mark)
+{
+    mu_held_mark *held = NULL;
+    pthread_mutex_lock(&change->lock);
+    mu_code code = mu_held_mark_new(mark, &held, &change->failure_err);
+    if (code == MU_OK)
+        code = mu_change_raise_counter(change, MU_STR("profile"), mark->next_pid,
+                                       &change->failure_err);
+    keep_failure(change, code);
+    mu_held_mark_release(change->mark);
+    change->mark = held;
+    pthread_mutex_unlock(&change->lock);
+}
 
 /* The built-in schema binds nobody before there is data. */
 static mu_code check_schema(const mu_snapshot *base, const mu_schema *schema, mu_err *err)
 {
-    const mu_schema *old = base->schema;
-    if (base->state.n_parts == 0 && base->state.schema.len == 0)
+    const mu_schema *old = mu_snapshot_schema(base);
+    if (base->state.n_parts == 0 && base->state.schema->json.len == 0)
         return MU_OK;
     if (!mu_type_extends(schema->row, old->row))
         return mu_fail(err, MU_E_CONFLICT, "the new schema drops or retypes a field of profiles");
@@ -162,7 +262,11 @@ void mu_change_set_schema(mu_change *change, const mu_schema *schema)
 {
     mu_json_writer writer;
     pthread_mutex_lock(&change->lock);
-    change->schema_code = check_schema(change->base, schema, &change->schema_err);
+    mu_code code =
+        change->kind == MU_CHANGE_DISK
+            ? check_schema(change->base, schema, &change->failure_err)
+            : mu_fail(&change->failure_err, MU_E_INPUT, "a change in memory cannot set the schema");
+    keep_failure(change, code);
     mu_buf_clear(&change->schema);
     mu_json_writer_init(&writer, &change->schema);
     mu_schema_write(&writer, schema);
@@ -172,40 +276,15 @@ void mu_change_set_schema(mu_change *change, const mu_schema *schema)
 
 /* -------- dead rows -------- */
 
-static mu_code events_of_row(const mu_part *part, uint32_t row, uint32_t *out, mu_err *err)
-{
-    *out = 0;
-    if (part->event_level == 0)
-        return MU_OK;
-    mu_vector lists;
-    uint32_t block = mu_part_block_of_row(part, row), at = row - part->blocks[block].row;
-    MU_TRY(mu_part_any_vector(part, part->levels[part->event_level].column, block, &lists, err));
-    if (lists.offsets != NULL)
-        *out = lists.offsets[at + 1] - lists.offsets[at];
-    return MU_OK;
-}
-
 static mu_code kill_in_part(mu_change *change, uint32_t p, uint32_t row, mu_err *err)
 {
-    killed_part *killed = &change->killed[p];
-    const mu_catalog_part *base = &change->base->state.parts[p];
-    uint32_t n_events;
-    MU_TRY(events_of_row(change->base->handles[p]->part, row, &n_events, err));
-    if (killed->dead == NULL) {
-        killed->dead = calloc(mu_bits_words(base->n_rows), sizeof *killed->dead);
-        if (killed->dead == NULL)
-            return mu_fail(err, MU_E_NOMEM, "out of memory for dead rows");
-        if (base->n_dead > 0)
-            memcpy(killed->dead, base->dead.ptr, base->dead.len);
-        killed->n_dead = base->n_dead;
-        killed->n_dead_events = base->n_dead_events;
-    }
-    if (mu_bit_get(killed->dead, row))
-        return MU_OK;
-    mu_bit_set(killed->dead, row);
-    killed->n_dead++;
-    killed->n_dead_events += n_events;
-    return MU_OK;
+    const mu_part_handle *handle = change->base->state.parts[p].handle;
+    mu_dead_row dead = {.row = row};
+    if (change->kind == MU_CHANGE_DISK && mu_part_handle_is_in_memory(handle))
+        return mu_fail(err, MU_E_CONFLICT,
+                       "a row that is in memory only cannot be replaced on disk: fold first");
+    MU_TRY(mu_part_events_of_row(handle->part, row, &dead.n_events, err));
+    return mu_row_list_add(&change->killed[p], dead, err);
 }
 
 mu_code mu_change_kill_row(mu_change *change, mu_str entity, mu_row_place place, mu_err *err)
@@ -228,41 +307,56 @@ mu_code mu_change_kill_row(mu_change *change, mu_str entity, mu_row_place place,
 
 /* -------- parts -------- */
 
+static mu_code new_writer(mu_change *change, uint64_t id, mu_str entity, const mu_type *row_type,
+                          mu_part_writer **out, mu_err *err)
+{
+    char path[MU_PATH_MAX];
+    if (change->kind == MU_CHANGE_MEMORY) {
+        snprintf(path, sizeof path, "part %016" PRIx64 " in memory", id);
+        return mu_part_writer_create_in_memory(path, id, entity, row_type, change, out, err);
+    }
+    MU_TRY(mu_part_path(change->store->folder->path, id, path, err));
+    MU_TRY(mu_part_writer_create(path, id, entity, row_type, change, out, err));
+    mu_part_writer_set_pace(*out, change->pace);
+    return MU_OK;
+}
+
 mu_code mu_part_writer_new(mu_change *change, mu_str entity, const mu_type *row_type,
                            mu_part_writer **out, mu_err *err)
 {
-    char path[MU_PATH_MAX];
-    uint64_t id = atomic_fetch_add(&change->store->next_part_id, 1);
-    MU_TRY(mu_part_path(change->store->folder, id, path, err));
-    MU_TRY(mu_part_writer_create(path, id, entity, row_type, change, out, err));
+    uint64_t id = atomic_fetch_add(&change->store->folder->next_part_id, 1);
+    MU_TRY(new_writer(change, id, entity, row_type, out, err));
     pthread_mutex_lock(&change->lock);
     change->n_open_writers++;
     pthread_mutex_unlock(&change->lock);
     return MU_OK;
 }
 
-static void remove_file(const char *folder, uint64_t id)
-{
-    char path[MU_PATH_MAX];
-    /* What stays is removed at the next opening for writing. */
-    if (mu_part_path(folder, id, path, NULL) == MU_OK)
-        unlink(path);
-}
-
 /* Opens the file just written, which tells what the manifest says of it. */
-static mu_code open_new_part(const char *folder, uint64_t id, mu_part_handle **out, mu_err *err)
+static mu_code seal_file(mu_part_writer *writer, const char *folder, mu_part_handle **out,
+                         mu_err *err)
 {
     char path[MU_PATH_MAX];
     mu_part *part;
+    uint64_t id = mu_part_writer_id(writer);
+    MU_TRY(mu_part_writer_seal(writer, err));
     MU_TRY(mu_part_path(folder, id, path, err));
     MU_TRY(mu_part_open(path, &part, err));
-    mu_part_handle *handle = malloc(sizeof *handle);
-    if (handle == NULL) {
-        mu_part_close(part);
-        return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", path);
-    }
-    *handle = (mu_part_handle){.part = part, .id = id, .n_holders = 1};
-    *out = handle;
+    return mu_part_handle_new(part, id, out, err);
+}
+
+static mu_code seal_memory(mu_part_writer *writer, mu_part_handle **out, mu_err *err)
+{
+    char name[64];
+    mu_mapping bytes;
+    mu_part *part;
+    uint64_t id = mu_part_writer_id(writer);
+    uint32_t max_pid = mu_part_writer_max_pid(writer);
+    snprintf(name, sizeof name, "part %016" PRIx64 " in memory", id);
+    MU_TRY(mu_part_writer_seal_in_memory(writer, &bytes, err));
+    MU_TRY(mu_part_open_memory(bytes, name, &part, err));
+    MU_TRY(mu_part_handle_new(part, id, out, err));
+    (*out)->max_pid = max_pid;
     return MU_OK;
 }
 
@@ -284,11 +378,11 @@ mu_code mu_part_writer_finish(mu_part_writer *writer, mu_err *err)
 {
     mu_change *change = mu_part_writer_change(writer);
     uint64_t id = mu_part_writer_id(writer);
-    const char *folder = change->store->folder;
+    const char *folder = change->store->folder->path;
+    bool is_in_memory = change->kind == MU_CHANGE_MEMORY;
     mu_part_handle *handle = NULL;
-    mu_code code = mu_part_writer_seal(writer, err);
-    if (code == MU_OK)
-        code = open_new_part(folder, id, &handle, err);
+    mu_code code =
+        is_in_memory ? seal_memory(writer, &handle, err) : seal_file(writer, folder, &handle, err);
     bool is_wanted = code == MU_OK && mu_part_rows(handle->part) > 0;
     pthread_mutex_lock(&change->lock);
     change->n_open_writers--;
@@ -297,7 +391,8 @@ mu_code mu_part_writer_finish(mu_part_writer *writer, mu_err *err)
     pthread_mutex_unlock(&change->lock);
     if (code != MU_OK || !is_wanted) { /* a part without rows is no part */
         mu_part_handle_release(handle);
-        remove_file(folder, id);
+        if (!is_in_memory)
+            mu_part_remove_file(folder, id);
     }
     return code;
 }
@@ -311,178 +406,4 @@ void mu_part_writer_abandon(mu_part_writer *writer)
     pthread_mutex_lock(&change->lock);
     change->n_open_writers--;
     pthread_mutex_unlock(&change->lock);
-}
-
-/* -------- the commit -------- */
-
-static int compare_handles(const void *a, const void *b)
-{
-    uint64_t x = (*(mu_part_handle *const *)a)->id, y = (*(mu_part_handle *const *)b)->id;
-    return (x > y) - (x < y);
-}
-
-static mu_catalog_part row_of_new_part(const mu_part_handle *handle)
-{
-    const mu_part_footer *footer = &handle->part->footer;
-    return (mu_catalog_part){.id = handle->id,
-                             .entity = handle->part->entity,
-                             .n_bytes = footer->file_size,
-                             .footer_checksum = footer->checksum,
-                             .n_rows = footer->n_rows,
-                             .n_events = footer->n_events};
-}
-
-/* Works out the state after the change, and what must be written to reach it. */
-static void plan_commit(mu_change *change, mu_catalog_state *next, mu_catalog_edit *edit)
-{
-    const mu_catalog_state *base = &change->base->state;
-    uint32_t n_max = base->n_parts + change->n_new;
-    mu_catalog_part *parts = MU_NEW_ARRAY(&change->arena, mu_catalog_part, n_max);
-    mu_catalog_part *put = MU_NEW_ARRAY(&change->arena, mu_catalog_part, n_max);
-    uint64_t *removed = MU_NEW_ARRAY(&change->arena, uint64_t, base->n_parts);
-    uint32_t n_parts = 0;
-    *edit = (mu_catalog_edit){.base_generation = base->generation,
-                              .put = put,
-                              .removed = removed,
-                              .n_counters = change->n_counters,
-                              .counters = change->counters,
-                              .next_part_id = atomic_load(&change->store->next_part_id)};
-    for (uint32_t p = 0; p < base->n_parts; p++) {
-        const killed_part *killed = &change->killed[p];
-        mu_catalog_part part = base->parts[p];
-        if (killed->dead != NULL && killed->n_dead == part.n_rows) {
-            removed[edit->n_removed++] = part.id;
-            continue;
-        }
-        if (killed->dead != NULL) {
-            part.n_dead = killed->n_dead;
-            part.n_dead_events = killed->n_dead_events;
-            part.dead = (mu_str){(const char *)killed->dead, mu_bits_words(part.n_rows) * 8};
-            put[edit->n_put++] = part;
-        }
-        parts[n_parts++] = part;
-    }
-    if (change->n_new > 1)
-        qsort(change->new_parts, change->n_new, sizeof *change->new_parts, compare_handles);
-    for (uint32_t i = 0; i < change->n_new; i++)
-        put[edit->n_put++] = parts[n_parts++] = row_of_new_part(change->new_parts[i]);
-    *next = *base;
-    next->generation = base->generation + 1;
-    next->n_parts = n_parts;
-    next->parts = parts;
-    next->n_counters = change->n_counters;
-    next->counters = change->counters;
-    if (change->has_schema)
-        next->schema = mu_buf_str(&change->schema);
-}
-
-/* The parts that the next snapshot may show without opening them: the old ones and the new. */
-static mu_code next_snapshot(mu_change *change, const mu_catalog_state *next, mu_snapshot **out,
-                             mu_err *err)
-{
-    uint32_t n_base = change->base->state.n_parts;
-    mu_part_handle **known =
-        MU_NEW_ARRAY(&change->arena, mu_part_handle *, (size_t)n_base + change->n_new);
-    for (uint32_t p = 0; p < n_base; p++)
-        known[p] = change->base->handles[p];
-    for (uint32_t i = 0; i < change->n_new; i++)
-        known[n_base + i] = change->new_parts[i];
-    return mu_snapshot_new(change->store->folder, next, n_base + change->n_new, known, out, err);
-}
-
-static mu_code check_new_parts(const mu_change *change, const mu_snapshot *next, mu_err *err)
-{
-    for (uint32_t i = 0; i < change->n_new; i++) {
-        const mu_part *part = change->new_parts[i]->part;
-        const mu_type *type = mu_schema_entity_type(next->schema, part->entity);
-        if (type == NULL || !mu_type_extends(type, mu_part_row_type(part)))
-            return mu_fail(err, MU_E_CONFLICT,
-                           "a part of \"" MU_STR_FMT "\" does not follow the schema",
-                           MU_STR_ARG(part->entity));
-    }
-    return MU_OK;
-}
-
-static mu_code write_commit(mu_change *change, mu_catalog_edit *edit, bool *is_unsettled,
-                            mu_err *err)
-{
-    mu_store *store = change->store;
-    mu_str schema = mu_buf_str(&change->schema);
-    char parts[MU_PATH_MAX];
-    if (change->has_schema)
-        edit->schema = &schema;
-    if (change->n_new > 0) {
-        MU_TRY(mu_store_path(store->folder, "parts", parts, err));
-        MU_TRY(mu_sync_directory(parts, err));
-    }
-    pthread_mutex_lock(&store->lock);
-    mu_code code =
-        mu_catalog_commit(store->catalog, mu_store_sandbox(store), edit, is_unsettled, err);
-    store->is_unsettled |= *is_unsettled;
-    pthread_mutex_unlock(&store->lock);
-    return code;
-}
-
-static void show(mu_store *store, mu_snapshot *next)
-{
-    pthread_mutex_lock(&store->lock);
-    mu_snapshot *old = store->current;
-    store->current = next;
-    pthread_mutex_unlock(&store->lock);
-    mu_snapshot_release(old);
-}
-
-static mu_code commit(mu_change *change, bool *is_unsettled, mu_err *err)
-{
-    mu_catalog_state next_state;
-    mu_catalog_edit edit;
-    mu_snapshot *next = NULL;
-    if (change->has_schema && change->schema_code != MU_OK) {
-        if (err != NULL)
-            *err = change->schema_err;
-        return change->schema_code;
-    }
-    if (change->schema.failed)
-        return mu_fail(err, MU_E_LIMIT, "the schema is too large to store");
-    plan_commit(change, &next_state, &edit);
-    MU_TRY(next_snapshot(change, &next_state, &next, err));
-    mu_code code = check_new_parts(change, next, err);
-    if (code == MU_OK)
-        code = write_commit(change, &edit, is_unsettled, err);
-    if (code != MU_OK) {
-        mu_snapshot_release(next);
-        return code;
-    }
-    show(change->store, next);
-    /* Whoever still reads the replaced parts has them mapped. */
-    for (uint32_t i = 0; i < edit.n_removed; i++)
-        remove_file(change->store->folder, edit.removed[i]);
-    return MU_OK;
-}
-
-static void remove_new_files(mu_change *change)
-{
-    for (uint32_t i = 0; i < change->n_new; i++)
-        remove_file(change->store->folder, change->new_parts[i]->id);
-}
-
-mu_code mu_change_commit(mu_change *change, mu_err *err)
-{
-    MU_ASSERT(change->n_open_writers == 0);
-    bool is_unsettled = false;
-    mu_code code = commit(change, &is_unsettled, err);
-    /* When the commit may have happened its files must stay; reopening removes them if not. */
-    if (code != MU_OK && !is_unsettled)
-        remove_new_files(change);
-    free_change(change);
-    return code;
-}
-
-void mu_change_abort(mu_change *change)
-{
-    if (change == NULL)
-        return;
-    MU_ASSERT(change->n_open_writers == 0);
-    remove_new_files(change);
-    free_change(change);
 }

@@ -133,6 +133,7 @@ struct mu_part {
     char *path;
     mu_mapping mapping;
     bool ignores_checksums; /* fuzzing only: reach what lies behind the checksums */
+    bool is_in_memory;      /* the bytes are ours, as the writer made them: nothing to check */
     mu_arena arena;         /* all below but the mapped and the touched */
     mu_str entity;
     mu_part_footer footer;
@@ -158,6 +159,11 @@ typedef struct mu_part_open_options {
 
 MU_CHECKED mu_code mu_part_open_with(const char *path, const mu_part_open_options *options,
                                      mu_part **out, mu_err *err);
+
+/* Opens a part that was written into memory (mu_part_writer_seal_in_memory); takes the bytes, also
+ * when it fails. */
+MU_CHECKED mu_code mu_part_open_memory(mu_mapping bytes, const char *name, mu_part **out,
+                                       mu_err *err);
 
 /* Checks that `size` bytes at `offset` lie between header and footer, aligned. */
 MU_CHECKED mu_code mu_part_check_extent(const mu_part *part, const char *what, uint64_t offset,
@@ -202,5 +208,9 @@ void mu_part_column_path(const mu_part *part, uint32_t vector, char *out, size_t
  * search starts with *cursor UINT32_MAX. */
 MU_CHECKED mu_code mu_part_find_hash(const mu_part *part, uint64_t hash, uint32_t *cursor,
                                      bool *found, uint32_t *row, mu_err *err);
+
+/* The row of a pid, dead or not. */
+MU_CHECKED mu_code mu_part_find_pid(const mu_part *part, uint32_t pid, bool *found, uint32_t *row,
+                                    mu_err *err);
 
 #endif

@@ -330,7 +330,6 @@ static mu_code make_seen(mu_part *part, mu_err *err)
 
 static mu_code load(mu_part *part, mu_err *err)
 {
-    MU_TRY(mu_file_map(part->path, &part->mapping, err));
     MU_TRY(check_footer(part, err));
     MU_TRY(check_header(part, err));
     part->n_vectors = part->footer.n_columns + MU_HIDDEN_COUNT;
@@ -339,22 +338,67 @@ static mu_code load(mu_part *part, mu_err *err)
     return make_seen(part, err);
 }
 
-mu_code mu_part_open_with(const char *path, const mu_part_open_options *options, mu_part **out,
-                          mu_err *err)
+static mu_code load_file(mu_part *part, mu_err *err)
+{
+    MU_TRY(mu_file_map(part->path, &part->mapping, err));
+    return load(part, err);
+}
+
+/* What the writer made just now in this process needs no checks at first touch. */
+static void trust(mu_part *part)
+{
+    size_t n = (size_t)part->footer.n_blocks * part->n_vectors;
+    for (size_t i = 0; i < n; i++)
+        atomic_init(&part->vector_seen[i], 1);
+    for (uint32_t v = 0; v < part->n_vectors; v++)
+        atomic_init(&part->dictionary_seen[v], 1);
+    atomic_init(&part->index_seen, 1);
+}
+
+static mu_part *new_part(const char *path)
 {
     mu_part *part = calloc(1, sizeof *part);
     if (part == NULL)
-        return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", path);
+        return NULL;
     mu_arena_init(&part->arena, SIZE_MAX);
-    part->ignores_checksums = options->ignores_checksums;
     part->path = strdup(path);
-    mu_code code = part->path == NULL
-                       ? mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", path)
-                       : load(part, err);
+    if (part->path != NULL)
+        return part;
+    free(part);
+    return NULL;
+}
+
+mu_code mu_part_open_with(const char *path, const mu_part_open_options *options, mu_part **out,
+                          mu_err *err)
+{
+    mu_part *part = new_part(path);
+    if (part == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", path);
+    part->ignores_checksums = options->ignores_checksums;
+    mu_code code = load_file(part, err);
     if (code != MU_OK) {
         mu_part_close(part);
         return code;
     }
+    *out = part;
+    return MU_OK;
+}
+
+mu_code mu_part_open_memory(mu_mapping bytes, const char *name, mu_part **out, mu_err *err)
+{
+    mu_part *part = new_part(name);
+    if (part == NULL) {
+        free((void *)(uintptr_t)bytes.bytes);
+        return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", name);
+    }
+    part->mapping = bytes;
+    part->is_in_memory = true;
+    mu_code code = load(part, err);
+    if (code != MU_OK) {
+        mu_part_close(part);
+        return code;
+    }
+    trust(part);
     *out = part;
     return MU_OK;
 }
@@ -368,7 +412,10 @@ void mu_part_close(mu_part *part)
 {
     if (part == NULL)
         return;
-    mu_file_unmap(&part->mapping);
+    if (part->is_in_memory)
+        free((void *)(uintptr_t)part->mapping.bytes);
+    else
+        mu_file_unmap(&part->mapping);
     mu_arena_free(&part->arena);
     free(part->vector_seen);
     free(part->dictionary_seen);

@@ -27,7 +27,7 @@ struct mu_part_writer {
     mu_block *blocks;
     mu_vector_entry *entries; /* n_vectors per finished block */
     size_t entries_capacity;
-    uint32_t last_mix;
+    uint32_t last_mix, max_pid;
     uint64_t *hashes; /* identity hash of every row */
     uint32_t hashes_capacity;
     mu_dictionary_entry *dictionaries;
@@ -194,9 +194,8 @@ static mu_code write_header(mu_part_writer *w, mu_err *err)
     return mu_part_file_add(&w->file, &header, sizeof header, &offset, err);
 }
 
-mu_code mu_part_writer_create(const char *path, uint64_t part_id, mu_str entity,
-                              const mu_type *row_type, mu_change *change, mu_part_writer **out,
-                              mu_err *err)
+static mu_code create(const char *name, bool is_in_memory, uint64_t part_id, mu_str entity,
+                      const mu_type *row_type, mu_change *change, mu_part_writer **out, mu_err *err)
 {
     mu_part_writer *w = calloc(1, sizeof *w);
     if (w == NULL)
@@ -209,7 +208,8 @@ mu_code mu_part_writer_create(const char *path, uint64_t part_id, mu_str entity,
     w->entity = mu_arena_copy(&w->arena, entity);
     mu_code code = add_all_columns(w, row_type, err);
     if (code == MU_OK)
-        code = mu_part_file_create(&w->file, path, err);
+        code = is_in_memory ? mu_part_file_create_in_memory(&w->file, name, err)
+                            : mu_part_file_create(&w->file, name, err);
     if (code == MU_OK)
         code = write_header(w, err);
     if (code != MU_OK) {
@@ -218,6 +218,35 @@ mu_code mu_part_writer_create(const char *path, uint64_t part_id, mu_str entity,
     }
     *out = w;
     return MU_OK;
+}
+
+mu_code mu_part_writer_create(const char *path, uint64_t part_id, mu_str entity,
+                              const mu_type *row_type, mu_change *change, mu_part_writer **out,
+                              mu_err *err)
+{
+    return create(path, false, part_id, entity, row_type, change, out, err);
+}
+
+mu_code mu_part_writer_create_in_memory(const char *name, uint64_t part_id, mu_str entity,
+                                        const mu_type *row_type, mu_change *change,
+                                        mu_part_writer **out, mu_err *err)
+{
+    return create(name, true, part_id, entity, row_type, change, out, err);
+}
+
+void mu_part_writer_set_pace(mu_part_writer *writer, const mu_pace *pace)
+{
+    writer->file.pace = pace;
+}
+
+uint64_t mu_part_writer_bytes(const mu_part_writer *writer)
+{
+    return writer->file.size;
+}
+
+uint32_t mu_part_writer_max_pid(const mu_part_writer *writer)
+{
+    return writer->max_pid;
 }
 
 mu_change *mu_part_writer_change(const mu_part_writer *writer)
@@ -547,6 +576,7 @@ static mu_code add_row(mu_part_writer *w, uint32_t pid, mu_identity identity, co
             return mu_fail(err, MU_E_TYPE, "xEvent of a row must be a list, not null");
     }
     w->last_mix = mix;
+    w->max_pid = pid > w->max_pid ? pid : w->max_pid;
     w->n_rows++;
     w->level_sizes[0]++;
     bool is_full = w->level_sizes[0] == MU_BLOCK_ROWS || w->block_cost >= MU_BLOCK_COST_MAX;
@@ -755,15 +785,30 @@ static mu_code write_end(mu_part_writer *w, mu_err *err)
     MU_TRY(
         write_section(w, w->entries, n_entries * sizeof *w->entries, false, &footer.vectors, err));
     MU_TRY(write_index(w, &footer, err));
-    MU_TRY(write_footer(w, &footer, err));
-    return mu_part_file_finish(&w->file, err);
+    return write_footer(w, &footer, err);
+}
+
+static mu_code write_end_once(mu_part_writer *writer, mu_err *err)
+{
+    if (writer->has_failed)
+        return mu_fail(err, MU_E_INPUT, "an earlier row of this part failed");
+    return write_end(writer, err);
 }
 
 mu_code mu_part_writer_seal(mu_part_writer *writer, mu_err *err)
 {
-    mu_code code = writer->has_failed
-                       ? mu_fail(err, MU_E_INPUT, "an earlier row of this part failed")
-                       : write_end(writer, err);
+    mu_code code = write_end_once(writer, err);
+    if (code == MU_OK)
+        code = mu_part_file_finish(&writer->file, err);
+    free_writer(writer);
+    return code;
+}
+
+mu_code mu_part_writer_seal_in_memory(mu_part_writer *writer, mu_mapping *out, mu_err *err)
+{
+    mu_code code = write_end_once(writer, err);
+    if (code == MU_OK)
+        code = mu_part_file_take(&writer->file, out, err);
     free_writer(writer);
     return code;
 }

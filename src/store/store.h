@@ -243,8 +243,13 @@ typedef struct mu_mark {
 MU_CHECKED mu_code mu_change_begin_in_memory(mu_store *store, mu_change **out, mu_err *err);
 void mu_change_set_mark(mu_change *change, const mu_mark *mark); /* copied */
 
-/* The mark of the newest change that had one, in memory or on disk; all 0 at first. */
+/* The mark of the newest change that had one, in memory or on disk; all 0 at first. Its next_pid
+ * is never below what other changes gave out. */
 mu_mark mu_snapshot_mark(const mu_snapshot *snapshot);
+
+/* The first pid of the entity that no row of the snapshot, and no row before it, ever had: at
+ * least 1. */
+uint32_t mu_snapshot_next_pid(const mu_snapshot *snapshot, mu_str entity);
 
 /* Bytes of the parts in memory. */
 uint64_t mu_snapshot_memory_bytes(const mu_snapshot *snapshot);
@@ -258,7 +263,8 @@ typedef struct mu_pace {
 
 /* Writes the live rows of all parts in memory into small parts on disk and commits them together
  * with the dead rows and the mark of the state it started from: one transaction. Changes in memory
- * may be committed meanwhile; what they killed stays dead. One fold, merge or purge at a time. */
+ * may be committed meanwhile; what they killed stays dead. One fold at a time, and one merge or
+ * purge; the two may run beside one another. On failure nothing has changed. */
 MU_CHECKED mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err);
 
 /* Merges parts of one size tier into one, or rewrites one that is mostly dead, when there is reason

@@ -511,9 +511,9 @@ static void a_full_disk_leaves_the_old_state(void **state)
         if (code != MU_OK)
             assert_int_equal(code, MU_E_IO);
         n_failed += code != MU_OK;
-        if (f->store->is_unsettled)
+        if (f->store->folder->is_unsettled)
             assert_int_equal(try_to_add_person(f, &err), MU_E_IO);
-        if (f->store->is_unsettled || mu_dice_below(&f->dice, 4) == 0)
+        if (f->store->folder->is_unsettled || mu_dice_below(&f->dice, 4) == 0)
             open_for_writing(f);
         check_people(f, f->store);
         check_sound(f);
@@ -592,7 +592,8 @@ static void a_damaged_part_is_named(void **state)
     mu_snapshot *snapshot = snapshot_of(f->store);
     const mu_entity *entity = mu_snapshot_entity(snapshot, profile());
     char path[MU_PATH_MAX];
-    assert_int_equal(mu_part_path(f->folder, snapshot->handles[0]->id, path, NULL), MU_OK);
+    assert_int_equal(mu_part_path(f->folder, snapshot->state.parts[0].handle->id, path, NULL),
+                     MU_OK);
     assert_true(entity->n_parts >= 1);
     mu_snapshot_release(snapshot);
     int fd = open(path, O_RDWR | O_CLOEXEC);

@@ -230,10 +230,9 @@ static mu_code verify_entity(verifier *v, const part_job *job, mu_str entity, mu
 
 static mu_code verify_schema(verifier *v, const part_job *job, mu_err *err)
 {
-    mu_snapshot *empty;
+    mu_schema_version *version;
     mu_err problem;
-    mu_catalog_state only_schema = {.schema = job->state->schema};
-    mu_code code = mu_snapshot_new(v->folder, &only_schema, 0, NULL, &empty, &problem);
+    mu_code code = mu_schema_version_read(job->state->schema, &version, &problem);
     if (code == MU_E_NOMEM)
         return mu_fail(err, code, "%s", problem.text);
     if (code != MU_OK) {
@@ -244,13 +243,12 @@ static mu_code verify_schema(verifier *v, const part_job *job, mu_err *err)
         char name[64];
         if (job->handles[p] == NULL)
             continue;
-        const mu_type *type =
-            mu_schema_entity_type(mu_snapshot_schema(empty), job->state->parts[p].entity);
+        const mu_type *type = mu_schema_entity_type(version->schema, job->state->parts[p].entity);
         if (type == NULL || !mu_type_extends(type, mu_part_row_type(job->handles[p]->part)))
             report(v, "%s: %s does not follow the schema", v->folder,
                    row_name(&job->state->parts[p], name));
     }
-    mu_snapshot_release(empty);
+    mu_schema_version_release(version);
     return MU_OK;
 }
 

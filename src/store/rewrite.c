@@ -1,0 +1,154 @@
+/* Rows of several parts into new ones, in the order of mu_mix32(pid). */
+#include "store/change_int.h"
+#include "store/part_writer.h"
+
+#include <stdlib.h>
+
+/* A new part ends when its file has so many bytes, or so many rows. */
+#define REWRITE_BYTES_MAX ((uint64_t)1 << 30)
+#define REWRITE_ROWS_MAX  (1u << 22)
+
+/* A part that is read from its first row to its last. */
+typedef struct source {
+    const mu_part *part;
+    const mu_dead_rows *dead;
+    uint32_t row, block;
+    const uint32_t *pids; /* of `block` */
+    uint32_t mixed;       /* of the pid at `row` */
+} source;
+
+typedef struct rewrite {
+    mu_change *change;
+    mu_str entity;
+    const mu_type *row_type;
+    uint32_t n; /* sources with rows left: a heap, the least `mixed` first */
+    source *sources;
+    mu_part_writer *writer; /* NULL between parts */
+    uint32_t n_written;     /* rows of the writer */
+    mu_arena arena;         /* of one row */
+} rewrite;
+
+/* -------- the heap -------- */
+
+/* Moves on to the next live row at or after `row`; false when there is none. */
+static mu_code seek(source *s, bool *has_row, mu_err *err)
+{
+    uint32_t n = s->part->footer.n_rows;
+    while (s->row < n && mu_dead_rows_has(s->dead, s->row))
+        s->row++;
+    *has_row = s->row < n;
+    if (!*has_row)
+        return MU_OK;
+    const mu_block *blocks = s->part->blocks;
+    uint32_t block = s->block;
+    while (s->row - blocks[block].row >= blocks[block].n_rows)
+        block++;
+    if (s->pids == NULL || block != s->block)
+        MU_TRY(mu_part_pids(s->part, block, &s->pids, err));
+    s->block = block;
+    s->mixed = mu_mix32(s->pids[s->row - blocks[block].row]);
+    return MU_OK;
+}
+
+static void sift_down(rewrite *r, uint32_t at)
+{
+    source moving = r->sources[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= r->n)
+            break;
+        if (child + 1 < r->n && r->sources[child + 1].mixed < r->sources[child].mixed)
+            child++;
+        if (moving.mixed <= r->sources[child].mixed)
+            break;
+        r->sources[at] = r->sources[child];
+        at = child;
+    }
+    r->sources[at] = moving;
+}
+
+static mu_code open_sources(rewrite *r, uint32_t n, const uint32_t *parts, mu_err *err)
+{
+    r->sources = calloc((size_t)n + 1, sizeof *r->sources);
+    if (r->sources == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for rewriting parts");
+    for (uint32_t i = 0; i < n; i++) {
+        bool has_row;
+        source *s = &r->sources[r->n];
+        *s = (source){.part = r->change->base->state.parts[parts[i]].handle->part,
+                      .dead = mu_change_source_dead(r->change, parts[i])};
+        MU_TRY(seek(s, &has_row, err));
+        r->n += has_row;
+    }
+    for (uint32_t i = r->n / 2; i-- > 0;)
+        sift_down(r, i);
+    return MU_OK;
+}
+
+static mu_code advance(rewrite *r, mu_err *err)
+{
+    bool has_row;
+    r->sources[0].row++;
+    MU_TRY(seek(&r->sources[0], &has_row, err));
+    if (!has_row)
+        r->sources[0] = r->sources[--r->n];
+    sift_down(r, 0);
+    return MU_OK;
+}
+
+/* -------- rows -------- */
+
+static mu_code copy_row(rewrite *r, const source *s, mu_err *err)
+{
+    mu_value row;
+    mu_identity identity;
+    mu_arena_reset(&r->arena);
+    MU_TRY(mu_part_row(s->part, s->row, &r->arena, &row, err));
+    MU_TRY(mu_part_identity(s->part, s->row, &identity, err));
+    row = mu_value_extend(&r->arena, mu_part_row_type(s->part), r->row_type, row);
+    uint32_t pid = s->pids[s->row - s->part->blocks[s->block].row];
+    return mu_part_writer_add(r->writer, pid, identity, row, err);
+}
+
+static mu_code finish_part(rewrite *r, mu_err *err)
+{
+    mu_part_writer *writer = r->writer;
+    r->writer = NULL;
+    r->n_written = 0;
+    return writer == NULL ? MU_OK : mu_part_writer_finish(writer, err);
+}
+
+static mu_code copy_rows(rewrite *r, mu_err *err)
+{
+    while (r->n > 0) {
+        if (r->writer == NULL)
+            MU_TRY(mu_part_writer_new(r->change, r->entity, r->row_type, &r->writer, err));
+        MU_TRY(copy_row(r, &r->sources[0], err));
+        MU_TRY(advance(r, err));
+        if (++r->n_written >= REWRITE_ROWS_MAX ||
+            mu_part_writer_bytes(r->writer) >= REWRITE_BYTES_MAX)
+            MU_TRY(finish_part(r, err));
+    }
+    return finish_part(r, err);
+}
+
+mu_code mu_change_copy_parts(mu_change *change, uint32_t n, const uint32_t *parts, mu_err *err)
+{
+    mu_str entity = change->base->state.parts[parts[0]].handle->part->entity;
+    rewrite r = {.change = change,
+                 .entity = entity,
+                 .row_type = mu_schema_entity_type(mu_snapshot_schema(change->base), entity)};
+    if (r.row_type == NULL)
+        return mu_fail(err, MU_E_CORRUPT, "the schema has no entity \"" MU_STR_FMT "\"",
+                       MU_STR_ARG(entity));
+    mu_arena_init(&r.arena, SIZE_MAX);
+    mu_code code = open_sources(&r, n, parts, err);
+    if (code == MU_OK)
+        code = copy_rows(&r, err);
+    mu_part_writer_abandon(r.writer);
+    free(r.sources);
+    mu_arena_free(&r.arena);
+    for (uint32_t i = 0; i < n; i++)
+        change->is_source[parts[i]] = true;
+    return code;
+}
