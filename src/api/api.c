@@ -1,0 +1,105 @@
+#include "api/api_int.h"
+
+#include <stdlib.h>
+
+/* Every resource, in the order of the routes. */
+static mu_api_resource *const resources[] = {
+    mu_api_add_token,
+    mu_api_add_sandboxes,
+};
+
+/* -------- the life of an api -------- */
+
+static void copy_options(mu_api *api, const mu_api_options *options)
+{
+    mu_arena *arena = &api->arena;
+    mu_api_client *clients = MU_NEW_ARRAY(arena, mu_api_client, options->n_clients);
+    for (size_t i = 0; i < options->n_clients; i++) {
+        const mu_api_client *from = &options->clients[i];
+        clients[i] = (mu_api_client){.organization = mu_arena_copy(arena, from->organization),
+                                     .api_key = mu_arena_copy(arena, from->api_key),
+                                     .token = mu_arena_copy(arena, from->token),
+                                     .secret = mu_arena_copy(arena, from->secret)};
+    }
+    api->options = *options;
+    api->options.clients = clients;
+    api->options.organization = mu_arena_copy(arena, options->organization);
+    api->options.tenant = mu_arena_copy(arena, options->tenant);
+}
+
+static mu_code check_options(const mu_api_options *options, mu_err *err)
+{
+    if (options->auth_mode != MU_AUTH_OPEN && options->n_clients == 0)
+        return mu_fail(err, MU_E_INPUT,
+                       "this mode of authentication needs clients in the configuration");
+    for (size_t i = 0; i < options->n_clients; i++) {
+        const mu_api_client *client = &options->clients[i];
+        if (client->organization.len == 0 || client->api_key.len == 0)
+            return mu_fail(err, MU_E_INPUT, "a client needs an organization and an API key");
+        if (options->auth_mode == MU_AUTH_STATIC && client->token.len == 0)
+            return mu_fail(err, MU_E_INPUT, "the client " MU_STR_FMT " needs a token",
+                           MU_STR_ARG(client->api_key));
+        if (options->auth_mode == MU_AUTH_LOCAL_IMS && client->secret.len == 0)
+            return mu_fail(err, MU_E_INPUT, "the client " MU_STR_FMT " needs a secret",
+                           MU_STR_ARG(client->api_key));
+    }
+    return MU_OK;
+}
+
+mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
+{
+    MU_TRY(check_options(options, err));
+    mu_api *api = calloc(1, sizeof *api);
+    if (api == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for the API");
+    mu_arena_init(&api->arena, SIZE_MAX);
+    pthread_rwlock_init(&api->sandbox_lock, NULL);
+    copy_options(api, options);
+    api->check = (mu_http_check){mu_api_check, api};
+    api->check_client = (mu_http_check){mu_api_check_client, api};
+    mu_code code = mu_api_tokens_new(api, err);
+    if (code == MU_OK)
+        code = mu_api_sandboxes_load(api, err);
+    if (code != MU_OK) {
+        mu_api_free(api);
+        return code;
+    }
+    *out = api;
+    return MU_OK;
+}
+
+void mu_api_free(mu_api *api)
+{
+    if (api == NULL)
+        return;
+    mu_api_tokens_free(api->tokens);
+    pthread_rwlock_destroy(&api->sandbox_lock);
+    mu_arena_free(&api->arena);
+    free(api);
+}
+
+/* -------- routes -------- */
+
+mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_kind kind,
+                   const mu_http_route *routes, size_t n_routes, mu_err *err)
+{
+    for (size_t i = 0; i < n_routes; i++) {
+        mu_http_route route = routes[i];
+        if (route.context == NULL)
+            route.context = api;
+        if (kind != MU_API_UNCHECKED) {
+            route.checks = kind == MU_API_CHECKED ? &api->check : &api->check_client;
+            route.n_checks = 1;
+            route.flags |= MU_HTTP_ON_WORKER;
+        }
+        MU_TRY(mu_http_router_add(router, &route, 1, err));
+    }
+    return MU_OK;
+}
+
+mu_code mu_api_routes_add(mu_api *api, mu_http_router *router, mu_err *err)
+{
+    for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)
+        MU_TRY(resources[i](api, router, err));
+    return MU_OK;
+}

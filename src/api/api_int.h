@@ -1,0 +1,246 @@
+/* api_int.h -- what the resources of api/ share. No other folder includes it.
+ *
+ * A resource is one file. Its one public function adds its routes with mu_api_add; a handler takes
+ * its mu_api as context and finds out who asks, and for which sandbox, with mu_api_call_of:
+ *
+ *     headers ─> mu_api_check (api.md 2.2) ─> handler on a worker ─> documents, live ─> JSON
+ *
+ * Handlers may wait: every route made with mu_api_add runs on a worker.
+ */
+#ifndef MU_API_API_INT_H
+#define MU_API_API_INT_H
+
+#include "api/api.h"
+
+#include <pthread.h>
+
+/* -------- sandboxes: sandboxes.c -------- */
+
+/* One sandbox. Lives as long as the api and does not change, but for the members behind the lock of
+ * mu_api_sandboxes. */
+typedef struct mu_api_sandbox {
+    mu_str organization; /* empty in open mode */
+    mu_str name;         /* as clients write it: "prod" */
+    mu_str store_name;   /* as store and documents write it: "prod", or "ORG/prod" */
+    mu_str id;           /* a uuid */
+    bool is_production, is_default;
+    mu_sandbox *live;
+    bool is_deleted; /* guarded by the lock */
+    struct mu_api_sandbox *next;
+} mu_api_sandbox;
+
+/* -------- the api -------- */
+
+typedef struct mu_api_tokens mu_api_tokens; /* token.c */
+
+struct mu_api {
+    mu_api_options options;            /* texts in `arena` */
+    mu_arena arena;                    /* guarded by sandbox_lock once requests are served */
+    mu_http_check check, check_client; /* the header checks, all and without the sandbox */
+    pthread_rwlock_t sandbox_lock;
+    mu_api_sandbox *sandboxes; /* in the order they were made */
+    mu_api_tokens *tokens;
+};
+
+static inline int64_t mu_api_now_ms(const mu_api *api)
+{
+    return api->options.now_ms();
+}
+
+/* -------- routes -------- */
+
+typedef enum mu_api_route_kind {
+    MU_API_CHECKED,         /* the header checks first; on a worker */
+    MU_API_WITHOUT_SANDBOX, /* the same, but no sandbox header is wanted: mu_api_call.sandbox is
+                               NULL and `place` empty */
+    MU_API_UNCHECKED        /* neither: collection, edge and token paths. Set flags as needed */
+} mu_api_route_kind;
+
+/* Adds routes of one resource; `context` of each that has none becomes the api. Patterns are
+ * borrowed, the rest is copied. */
+MU_CHECKED mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_kind kind,
+                              const mu_http_route *routes, size_t n_routes, mu_err *err);
+
+/* The functions of the resources, each adding its routes. */
+typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err);
+mu_api_resource mu_api_add_sandboxes, mu_api_add_token;
+
+/* -------- who asks: gate.c -------- */
+
+typedef struct mu_api_call {
+    mu_api *api;
+    mu_str organization;           /* as the header has it */
+    mu_str client_id;              /* x-api-key */
+    const mu_api_sandbox *sandbox; /* never NULL on MU_API_CHECKED routes */
+    /* Where documents live: those of the sandbox, and those that all sandboxes of the organisation
+     * share (namespaces, the sandboxes themselves). */
+    mu_str place, shared_place;
+    void *own; /* the resource's, for sinks and handlers; NULL at first */
+} mu_api_call;
+
+/* The call of a request whose headers were checked. */
+mu_api_call *mu_api_call_of(const mu_http_request *request);
+
+/* The checks of MU_API_CHECKED and MU_API_WITHOUT_SANDBOX routes; the context is the mu_api. */
+mu_http_check_function mu_api_check, mu_api_check_client;
+
+/* What a request's Authorization header says; for inlets that want it. *client is the client it
+ * belongs to, NULL in open mode. */
+typedef enum mu_api_token_state {
+    MU_API_TOKEN_MISSING,
+    MU_API_TOKEN_INVALID,
+    MU_API_TOKEN_VALID
+} mu_api_token_state;
+mu_api_token_state mu_api_authenticate(const mu_api *api, const mu_http_request *request,
+                                       const mu_api_client **client);
+
+/* -------- tokens: token.c -------- */
+
+/* The client that a minted token belongs to; NULL when it is unknown or expired. Any thread. */
+const mu_api_client *mu_api_tokens_find(const mu_api *api, mu_str token);
+MU_CHECKED mu_code mu_api_tokens_new(mu_api *api, mu_err *err);
+void mu_api_tokens_free(mu_api_tokens *tokens);
+
+/* Where documents live that all sandboxes of an organisation share, in `arena`. */
+mu_str mu_api_shared_place(const mu_api *api, mu_arena *arena, mu_str organization);
+
+/* -------- sandboxes -------- */
+
+/* Reads the sandboxes, makes what is missing. */
+MU_CHECKED mu_code mu_api_sandboxes_load(mu_api *api, mu_err *err);
+
+/* By name, or by id where the name is empty; NULL when there is none. Any thread; does not wait
+ * for anything slow. */
+const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_str name, mu_str id);
+
+/* By the store's spelling: what stored documents and records have. */
+const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name);
+
+/* {"sandboxId","sandboxName","type","default"} (api.md 7). */
+void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox);
+
+/* -------- merge policies: merge_policies.c -------- */
+
+/* Gives the sandbox its default merge policy when it has none at all (P28). */
+MU_CHECKED mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *sandbox,
+                                             mu_err *err);
+
+/* -------- errors: errors.c -------- */
+
+/* Error bodies differ by service (profile.md 0.4, P3; api.md 3); the path tells which it is. */
+typedef enum mu_api_family {
+    MU_API_FAMILY_UPS,        /* the paths of api.md: its envelope */
+    MU_API_FAMILY_UPS_PLAIN,  /* the /ups paths of profile.md: {"code","message"} */
+    MU_API_FAMILY_ENTITIES,   /* {"message","statusCode"} */
+    MU_API_FAMILY_REGISTRY,   /* {"type","title","status","report","detail"} */
+    MU_API_FAMILY_IDENTITY,   /* {"title","status","detail"} */
+    MU_API_FAMILY_NAMESPACE,  /* {"timestamp","type","status","title","report"} */
+    MU_API_FAMILY_FOUNDATION, /* {"type","title","status","detail"}: catalog, import, flows, ... */
+    MU_API_FAMILY_COLLECTION, /* {"type","status","title","report"} */
+    MU_API_FAMILY_EDGE,       /* problem+json */
+    MU_API_FAMILY_TOKEN       /* {"error","error_description"} */
+} mu_api_family;
+
+mu_api_family mu_api_family_of(mu_str path);
+
+/* Answers with an error in the form of the request's family. `code` is the service's own code
+ * ("UPAPI-113000-404", "XDM-1010-404"); empty: one that fits the status. `message` is one
+ * sentence. Headers set before are kept. */
+mu_http_outcome mu_api_problem(mu_http_request *request, mu_http_response *response,
+                               unsigned status, mu_str code, mu_str message);
+mu_http_outcome mu_api_problem_format(mu_http_request *request, mu_http_response *response,
+                                      unsigned status, mu_str code, const char *format, ...)
+    MU_PRINTF(5, 6);
+
+/* The same for what a function of ours refused: the status of err->code, and err->text. */
+mu_http_outcome mu_api_fail(mu_http_request *request, mu_http_response *response,
+                            const mu_err *err);
+unsigned mu_api_status(mu_code code);
+
+/* -------- JSON: json_edit.c -------- */
+
+/* Parses stored text. */
+MU_CHECKED mu_code mu_api_json_parse(mu_arena *arena, mu_str text, mu_json *out, mu_err *err);
+/* Compact text in `arena`; at most 64 MiB, else MU_E_LIMIT. */
+MU_CHECKED mu_code mu_api_json_text(mu_arena *arena, const mu_json *json, mu_str *out, mu_err *err);
+
+/* Sets a member of an object (its items are copied into `arena`, so that other holders of the old
+ * tree see no change); `json` that is no object becomes one. */
+void mu_api_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value);
+void mu_api_json_unset(mu_arena *arena, mu_json *json, mu_str name);
+static inline mu_json mu_api_json_string(mu_str text)
+{
+    return (mu_json){.kind = MU_JSON_STRING, .string = text};
+}
+static inline mu_json mu_api_json_integer(int64_t value)
+{
+    return (mu_json){.kind = MU_JSON_INTEGER, .integer = value};
+}
+static inline mu_json mu_api_json_boolean(bool value)
+{
+    return (mu_json){.kind = MU_JSON_BOOLEAN, .boolean = value};
+}
+/* Always with milliseconds: "2026-01-02T03:04:05.006Z". */
+mu_json mu_api_json_time(mu_arena *arena, int64_t ms);
+
+/* A member that is not null, or NULL: JSON null counts as absent (api.md 1). */
+const mu_json *mu_api_json_get(const mu_json *json, mu_str name);
+/* By a dotted path of member names. */
+const mu_json *mu_api_json_at(const mu_json *json, mu_str dotted);
+/* A boolean, or the string "true" or "false" in any case (P2.4); else `otherwise`. */
+bool mu_api_json_truth(const mu_json *json, bool otherwise);
+bool mu_api_json_equal(const mu_json *a, const mu_json *b);
+
+/* Applies a PATCH body: one operation or an array of them (P2.4), {"op","path","value"} with op
+ * add, replace, remove or test; path "/a/b", "a.b" or "/a.b". Missing objects on the way are made.
+ * "true" and "false" become booleans where a boolean was. MU_E_INPUT says what is wrong. */
+MU_CHECKED mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_json *body,
+                                mu_err *err);
+/* Whether a body is operations, and not members to be merged. */
+bool mu_api_is_operations(const mu_json *body);
+/* RFC 7396: members laid over, null removes; at most 64 deep. */
+MU_CHECKED mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_json *patch,
+                                mu_err *err);
+
+/* -------- requests: request.c -------- */
+
+/* The body as an object; refuses the request where it is none. */
+MU_CHECKED bool mu_api_body_object(mu_http_request *request, mu_http_response *response,
+                                   mu_json *out);
+
+/* The parameters `start` or `offset` (rows) and `limit`; refuses bad ones. Larger limits are
+ * clamped. */
+typedef struct mu_api_page {
+    int64_t start, limit;
+} mu_api_page;
+MU_CHECKED bool mu_api_page_read(mu_http_request *request, mu_http_response *response,
+                                 int64_t limit_default, int64_t limit_max, mu_api_page *out);
+
+/* The request's query without the named parameter, encoded, and with `name=value` instead: for
+ * links to the next page. In the request's arena, without a leading '?'. */
+mu_str mu_api_query_with(mu_http_request *request, mu_str name, int64_t value);
+
+/* Answers with JSON text as the body. */
+mu_http_outcome mu_api_answer_text(mu_http_response *response, unsigned status, mu_str json);
+mu_http_outcome mu_api_answer(mu_http_response *response, unsigned status, const mu_json *json);
+
+/* -------- one document: request.c -------- */
+
+/* Reads and parses; MU_E_NOT_FOUND. */
+MU_CHECKED mu_code mu_api_document_get(const mu_api *api, mu_arena *arena, mu_str place,
+                                       mu_str kind, mu_str id, mu_document *document, mu_json *json,
+                                       mu_err *err);
+/* Writes one document in a transaction of its own. */
+MU_CHECKED mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_str place,
+                                       mu_document_action action, mu_str kind, mu_str id,
+                                       const mu_json *json, uint64_t version_before, mu_err *err);
+MU_CHECKED mu_code mu_api_document_remove(const mu_api *api, mu_str place, mu_str kind, mu_str id,
+                                          mu_err *err);
+
+/* -------- ids: ids.c; from the system's random numbers, in `arena` -------- */
+
+mu_str mu_api_uuid(mu_arena *arena); /* version 4, lower case */
+mu_str mu_api_hex(mu_arena *arena, size_t n_digits);
+mu_str mu_api_ulid(mu_arena *arena, int64_t now_ms);
+
+#endif

@@ -1,0 +1,412 @@
+/* sandboxes.c -- the sandboxes of the organisations, and /data/foundation/sandbox-management.
+ *
+ * A sandbox is a document of kind "sandbox" in its organisation's shared place, under its store
+ * name. All are in memory too, since every request names one.
+ */
+#include "api/api_int.h"
+
+#include "base/time.h"
+
+#define KIND          MU_STR("sandbox")
+#define NAME_MAX_LEN  256u
+#define TITLE_MAX_LEN 1024u
+
+/* -------- in memory -------- */
+
+typedef struct sandbox_facts {
+    mu_str name, id, type;
+    bool is_default;
+} sandbox_facts;
+
+static mu_str store_name_of(const mu_api *api, mu_arena *arena, mu_str organization, mu_str name)
+{
+    if (api->options.auth_mode == MU_AUTH_OPEN)
+        return mu_arena_copy(arena, name);
+    return mu_arena_format(arena, MU_STR_FMT "/" MU_STR_FMT, MU_STR_ARG(organization),
+                           MU_STR_ARG(name));
+}
+
+static sandbox_facts facts_of(const mu_json *json)
+{
+    return (sandbox_facts){
+        .name = mu_json_member_string(json, MU_STR("name"), MU_STR("")),
+        .id = mu_json_member_string(json, MU_STR("id"), MU_STR("")),
+        .type = mu_json_member_string(json, MU_STR("type"), MU_STR("development")),
+        .is_default = mu_api_json_truth(mu_json_member(json, MU_STR("isDefault")), false)};
+}
+
+/* Adds it to the list; needs the lock for writing once requests are served. */
+static mu_code remember(mu_api *api, mu_str organization, const sandbox_facts *facts,
+                        mu_api_sandbox **out, mu_err *err)
+{
+    mu_arena *arena = &api->arena;
+    mu_api_sandbox *sandbox = MU_NEW(arena, mu_api_sandbox);
+    *sandbox = (mu_api_sandbox){.organization = api->options.auth_mode == MU_AUTH_OPEN
+                                                    ? MU_STR("")
+                                                    : mu_arena_copy(arena, organization),
+                                .name = mu_arena_copy(arena, facts->name),
+                                .store_name = store_name_of(api, arena, organization, facts->name),
+                                .id = mu_arena_copy(arena, facts->id),
+                                .is_production = mu_str_equal(facts->type, MU_STR("production")),
+                                .is_default = facts->is_default};
+    (void)err;
+    mu_api_sandbox **at = &api->sandboxes;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = sandbox;
+    *out = sandbox;
+    return MU_OK;
+}
+
+static bool is_of(const mu_api *api, const mu_api_sandbox *sandbox, mu_str organization)
+{
+    return !sandbox->is_deleted && (api->options.auth_mode == MU_AUTH_OPEN ||
+                                    mu_str_equal(sandbox->organization, organization));
+}
+
+const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_str name, mu_str id)
+{
+    const mu_api_sandbox *found = NULL;
+    pthread_rwlock_rdlock(&api->sandbox_lock);
+    for (const mu_api_sandbox *at = api->sandboxes; found == NULL && at != NULL; at = at->next)
+        if (is_of(api, at, organization) &&
+            (name.len > 0 ? mu_str_equal(at->name, name) : mu_str_equal(at->id, id)))
+            found = at;
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    return found;
+}
+
+const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name)
+{
+    const mu_api_sandbox *found = NULL;
+    pthread_rwlock_rdlock(&api->sandbox_lock);
+    for (const mu_api_sandbox *at = api->sandboxes; found == NULL && at != NULL; at = at->next)
+        if (!at->is_deleted && mu_str_equal(at->store_name, store_name))
+            found = at;
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    return found;
+}
+
+void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox)
+{
+    mu_json_begin_object(writer);
+    mu_json_name(writer, MU_STR("sandboxId"));
+    mu_json_string(writer, sandbox->id);
+    mu_json_name(writer, MU_STR("sandboxName"));
+    mu_json_string(writer, sandbox->name);
+    mu_json_name(writer, MU_STR("type"));
+    mu_json_string(writer, sandbox->is_production ? MU_STR("production") : MU_STR("development"));
+    mu_json_name(writer, MU_STR("default"));
+    mu_json_boolean(writer, sandbox->is_default);
+    mu_json_end_object(writer);
+}
+
+/* -------- making -------- */
+
+/* "2026-01-02 03:04:05", as this service alone writes instants. */
+static mu_json plain_time(mu_arena *arena, int64_t ms)
+{
+    mu_civil c = mu_civil_from_ms(ms);
+    return mu_api_json_string(mu_arena_format(arena, "%04d-%02d-%02d %02d:%02d:%02d", (int)c.year,
+                                              c.month, c.day, c.hour, c.minute, c.second));
+}
+
+static mu_json new_document(const mu_api *api, mu_arena *arena, const sandbox_facts *facts,
+                            mu_str title, mu_str user)
+{
+    mu_json now = plain_time(arena, mu_api_now_ms(api));
+    const struct {
+        mu_str name;
+        mu_json value;
+    } members[] = {
+        {MU_STR("id"), mu_api_json_string(facts->id)},
+        {MU_STR("name"), mu_api_json_string(facts->name)},
+        {MU_STR("title"), mu_api_json_string(title)},
+        {MU_STR("state"), mu_api_json_string(MU_STR("active"))},
+        {MU_STR("type"), mu_api_json_string(facts->type)},
+        {MU_STR("region"), mu_api_json_string(MU_STR("local"))},
+        {MU_STR("isDefault"), mu_api_json_boolean(facts->is_default)},
+        {MU_STR("eTag"), mu_api_json_integer(1)},
+        {MU_STR("createdDate"), now},
+        {MU_STR("lastModifiedDate"), now},
+        {MU_STR("createdBy"), mu_api_json_string(user)},
+        {MU_STR("lastModifiedBy"), mu_api_json_string(user)},
+    };
+    mu_json json = {.kind = MU_JSON_OBJECT};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        mu_api_json_set(arena, &json, members[i].name, members[i].value);
+    return json;
+}
+
+/* Writes the document, opens the sandbox and gives it what a fresh one has. The document first:
+ * what is missing after a crash is made at the next start. */
+static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
+                            const sandbox_facts *facts, mu_str title, mu_str user, mu_json *json,
+                            mu_err *err)
+{
+    mu_api_sandbox *sandbox;
+    mu_str shared = mu_api_shared_place(api, arena, organization);
+    mu_str store_name = store_name_of(api, arena, organization, facts->name);
+    *json = new_document(api, arena, facts, title, user);
+    MU_TRY(
+        mu_api_document_put(api, arena, shared, MU_DOCUMENT_ADD, KIND, store_name, json, 0, err));
+    pthread_rwlock_wrlock(&api->sandbox_lock);
+    mu_code code = remember(api, organization, facts, &sandbox, err);
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    MU_TRY(code);
+    return mu_api_add_default_policy(api, sandbox, err);
+}
+
+static mu_code make_prod(mu_api *api, mu_arena *arena, mu_str organization, mu_err *err)
+{
+    mu_json json;
+    const sandbox_facts facts = {.name = MU_STR("prod"),
+                                 .id = mu_api_uuid(arena),
+                                 .type = MU_STR("production"),
+                                 .is_default = true};
+    return make_sandbox(api, arena, organization, &facts, MU_STR("Prod"), MU_STR("system"), &json,
+                        err);
+}
+
+/* -------- at the start -------- */
+
+static mu_code load_organization(mu_api *api, mu_arena *arena, mu_str organization, mu_err *err)
+{
+    uint32_t n;
+    const mu_document *list;
+    bool has_prod = false;
+    MU_TRY(mu_document_list(api->options.documents, arena,
+                            mu_api_shared_place(api, arena, organization), KIND, &n, &list, err));
+    for (uint32_t i = 0; i < n; i++) {
+        mu_json json;
+        mu_api_sandbox *sandbox;
+        MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        const sandbox_facts facts = facts_of(&json);
+        MU_TRY(remember(api, organization, &facts, &sandbox, err));
+        MU_TRY(mu_api_add_default_policy(api, sandbox, err));
+        has_prod |= mu_str_equal(facts.name, MU_STR("prod"));
+    }
+    return has_prod ? MU_OK : make_prod(api, arena, organization, err);
+}
+
+/* Several clients may belong to one organisation. */
+static bool is_first_of_organization(const mu_api_options *options, size_t client)
+{
+    for (size_t i = 0; i < client; i++)
+        if (mu_str_equal(options->clients[i].organization, options->clients[client].organization))
+            return false;
+    return true;
+}
+
+mu_code mu_api_sandboxes_load(mu_api *api, mu_err *err)
+{
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_code code = MU_OK;
+    if (api->options.auth_mode == MU_AUTH_OPEN)
+        code = load_organization(api, &arena, api->options.organization, err);
+    else
+        for (size_t i = 0; code == MU_OK && i < api->options.n_clients; i++)
+            if (is_first_of_organization(&api->options, i))
+                code = load_organization(api, &arena, api->options.clients[i].organization, err);
+    mu_arena_free(&arena);
+    return code;
+}
+
+/* -------- the resource -------- */
+
+static mu_http_outcome no_such_sandbox(mu_http_request *request, mu_http_response *response,
+                                       mu_str name)
+{
+    return mu_api_problem_format(request, response, 404, MU_STR(""),
+                                 "There is no sandbox named " MU_STR_FMT, MU_STR_ARG(name));
+}
+
+static void write_list(mu_http_request *request, mu_http_response *response, uint32_t n,
+                       const mu_document *list, const mu_api_page *page)
+{
+    mu_json_writer *writer = mu_http_response_json(response);
+    int64_t n_shown = 0;
+    mu_json_begin_object(writer);
+    mu_json_name(writer, MU_STR("sandboxes"));
+    mu_json_begin_array(writer);
+    for (int64_t i = page->start; i < n && n_shown < page->limit; i++, n_shown++) {
+        mu_json json;
+        if (mu_api_json_parse(mu_http_request_arena(request), list[i].json, &json, NULL) == MU_OK)
+            mu_json_value(writer, &json);
+    }
+    mu_json_end_array(writer);
+    mu_json_name(writer, MU_STR("_page"));
+    mu_json_begin_object(writer);
+    mu_json_name(writer, MU_STR("limit"));
+    mu_json_integer(writer, page->limit);
+    mu_json_name(writer, MU_STR("count"));
+    mu_json_integer(writer, n_shown);
+    mu_json_name(writer, MU_STR("totalCount"));
+    mu_json_integer(writer, n);
+    mu_json_end_object(writer);
+    mu_json_name(writer, MU_STR("_links"));
+    mu_json_begin_object(writer);
+    if (page->start + n_shown < n) {
+        mu_str query = mu_api_query_with(request, MU_STR("offset"), page->start + n_shown);
+        mu_json_name(writer, MU_STR("next"));
+        mu_json_begin_object(writer);
+        mu_json_name(writer, MU_STR("href"));
+        mu_json_string(writer, mu_arena_format(mu_http_request_arena(request),
+                                               MU_STR_FMT MU_STR_FMT "?" MU_STR_FMT,
+                                               MU_STR_ARG(mu_http_request_base_url(request)),
+                                               MU_STR_ARG(mu_http_request_path(request)),
+                                               MU_STR_ARG(query)));
+        mu_json_end_object(writer);
+    }
+    mu_json_end_object(writer);
+    mu_json_end_object(writer);
+}
+
+static mu_http_outcome list_sandboxes(mu_http_request *request, mu_http_response *response,
+                                      void *context)
+{
+    mu_api *api = context;
+    mu_api_call *call = mu_api_call_of(request);
+    mu_api_page page;
+    mu_err err;
+    uint32_t n;
+    const mu_document *list;
+    if (!mu_api_page_read(request, response, 50, 200, &page))
+        return MU_HTTP_DONE;
+    if (mu_document_list(api->options.documents, mu_http_request_arena(request), call->shared_place,
+                         KIND, &n, &list, &err) != MU_OK)
+        return mu_api_fail(request, response, &err);
+    write_list(request, response, n, list, &page);
+    return MU_HTTP_DONE;
+}
+
+/* The document of the path's sandbox. False: answered. */
+static bool read_sandbox(mu_http_request *request, mu_http_response *response, mu_api *api,
+                         mu_document *document, mu_json *json)
+{
+    mu_api_call *call = mu_api_call_of(request);
+    mu_arena *arena = mu_http_request_arena(request);
+    mu_err err;
+    mu_str name = mu_http_request_parameter(request, MU_STR("name"));
+    mu_code code = mu_api_document_get(api, arena, call->shared_place, KIND,
+                                       store_name_of(api, arena, call->organization, name),
+                                       document, json, &err);
+    if (code == MU_OK)
+        return true;
+    if (code == MU_E_NOT_FOUND)
+        no_such_sandbox(request, response, name);
+    else
+        mu_api_fail(request, response, &err);
+    return false;
+}
+
+static mu_http_outcome get_sandbox(mu_http_request *request, mu_http_response *response,
+                                   void *context)
+{
+    mu_document document;
+    mu_json json;
+    if (!read_sandbox(request, response, context, &document, &json))
+        return MU_HTTP_DONE;
+    return mu_api_answer(response, 200, &json);
+}
+
+static bool is_sandbox_name(mu_str name)
+{
+    if (name.len == 0 || name.len > NAME_MAX_LEN || name.ptr[0] < 'a' || name.ptr[0] > 'z')
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+static mu_code check_new(const sandbox_facts *facts, mu_str title, mu_err *err)
+{
+    if (!is_sandbox_name(facts->name))
+        return mu_fail(err, MU_E_INPUT,
+                       "the name of a sandbox must begin with a lower-case letter and hold "
+                       "lower-case letters, digits and hyphens only, at most %u",
+                       NAME_MAX_LEN);
+    if (title.len == 0 || title.len > TITLE_MAX_LEN)
+        return mu_fail(err, MU_E_INPUT, "a sandbox needs a title");
+    if (!mu_str_equal(facts->type, MU_STR("development")) &&
+        !mu_str_equal(facts->type, MU_STR("production")))
+        return mu_fail(err, MU_E_INPUT, "the type of a sandbox is development or production");
+    return MU_OK;
+}
+
+static mu_http_outcome post_sandbox(mu_http_request *request, mu_http_response *response,
+                                    void *context)
+{
+    mu_api *api = context;
+    mu_api_call *call = mu_api_call_of(request);
+    mu_arena *arena = mu_http_request_arena(request);
+    mu_json body, json;
+    mu_err err;
+    if (!mu_api_body_object(request, response, &body))
+        return MU_HTTP_DONE;
+    sandbox_facts facts = facts_of(&body);
+    facts.id = mu_api_uuid(arena);
+    facts.is_default = false;
+    mu_str title = mu_json_member_string(&body, MU_STR("title"), facts.name);
+    if (check_new(&facts, title, &err) != MU_OK ||
+        make_sandbox(api, arena, call->organization, &facts, title, call->client_id, &json, &err) !=
+            MU_OK)
+        return mu_api_fail(request, response, &err);
+    return mu_api_answer(response, 201, &json);
+}
+
+static mu_http_outcome patch_sandbox(mu_http_request *request, mu_http_response *response,
+                                     void *context)
+{
+    mu_api *api = context;
+    mu_api_call *call = mu_api_call_of(request);
+    mu_arena *arena = mu_http_request_arena(request);
+    mu_document document;
+    mu_json body, json;
+    mu_err err;
+    if (!mu_api_body_object(request, response, &body) ||
+        !read_sandbox(request, response, api, &document, &json))
+        return MU_HTTP_DONE;
+    mu_str title = mu_json_member_string(&body, MU_STR("title"), MU_STR(""));
+    if (title.len == 0 || title.len > TITLE_MAX_LEN)
+        return mu_api_problem(request, response, 400, MU_STR(""),
+                              MU_STR("title is what can be changed of a sandbox, and it must not "
+                                     "be empty"));
+    mu_api_json_set(arena, &json, MU_STR("title"), mu_api_json_string(title));
+    mu_api_json_set(arena, &json, MU_STR("eTag"),
+                    mu_api_json_integer((int64_t)document.version + 1));
+    mu_api_json_set(arena, &json, MU_STR("lastModifiedDate"),
+                    plain_time(arena, mu_api_now_ms(api)));
+    mu_api_json_set(arena, &json, MU_STR("lastModifiedBy"), mu_api_json_string(call->client_id));
+    if (mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
+                            &json, document.version, &err) != MU_OK)
+        return mu_api_fail(request, response, &err);
+    return mu_api_answer(response, 200, &json);
+}
+
+static mu_http_outcome list_types(mu_http_request *request, mu_http_response *response,
+                                  void *context)
+{
+    (void)request, (void)context;
+    return mu_api_answer_text(response, 200,
+                              MU_STR("{\"sandboxTypes\":[\"production\",\"development\"]}"));
+}
+
+mu_code mu_api_add_sandboxes(mu_api *api, mu_http_router *router, mu_err *err)
+{
+#define BASE "/data/foundation/sandbox-management"
+    static const mu_http_route routes[] = {
+        {.method = MU_HTTP_GET, .pattern = BASE, .handler = list_sandboxes},
+        {.method = MU_HTTP_GET, .pattern = BASE "/sandboxes", .handler = list_sandboxes},
+        {.method = MU_HTTP_GET, .pattern = BASE "/sandboxTypes", .handler = list_types},
+        {.method = MU_HTTP_POST, .pattern = BASE "/sandboxes", .handler = post_sandbox},
+        {.method = MU_HTTP_GET, .pattern = BASE "/sandboxes/{name}", .handler = get_sandbox},
+        {.method = MU_HTTP_PATCH, .pattern = BASE "/sandboxes/{name}", .handler = patch_sandbox},
+    };
+    return mu_api_add(api, router, MU_API_WITHOUT_SANDBOX, routes, sizeof routes / sizeof routes[0],
+                      err);
+}
