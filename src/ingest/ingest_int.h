@@ -4,6 +4,7 @@
 
 #include "identity/identity.h"
 #include "ingest/ingest.h"
+#include "profile/profile.h"
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -494,12 +495,6 @@ MU_CHECKED mu_code mu_worker_init(mu_worker *worker, mu_load_run *run, unsigned 
                                   mu_err *err);
 void mu_worker_free(mu_worker *worker);
 void mu_worker_reject(mu_worker *worker, uint64_t line, const mu_err *err);
-
-/* The fields of an event that identify it; "$dataset" and "$key" are the store's own. */
-#define MU_FIELD_ID        MU_STR("_id")
-#define MU_FIELD_TIMESTAMP MU_STR("timestamp")
-#define MU_FIELD_DATASET   MU_STR("$dataset")
-#define MU_FIELD_KEY       MU_STR("$key")
 
 /* The schema that a run starts from (the options' schema file and the fields above on top of
  * `base`) and its classes, in the run's arena. */

@@ -202,7 +202,7 @@ mu_code mu_worker_line(mu_worker *worker, mu_str line, mu_err *err)
         is_object(mu_json_member(&json, MU_STR("body"))))
         MU_TRY(open_message(&json, &m, err));
     if (m.dataset.len == 0)
-        m.dataset = MU_STR("default");
+        m.dataset = MU_DATASET_DEFAULT;
     uint32_t forced = run->class_number;
     if (forced == MU_CLASS_AUTO)
         forced = class_of_schema(run, m.schema_id);
