@@ -41,7 +41,7 @@ static void write_text(mu_buf *buf, mu_str text)
 
 void mu_record_write(mu_buf *buf, const mu_record *record)
 {
-    MU_ASSERT(record->kind >= MU_RECORD_CREATE && record->kind <= MU_RECORD_PROGRESS);
+    MU_ASSERT(record->kind >= MU_RECORD_CREATE && record->kind <= MU_RECORD_REFILL);
     MU_ASSERT(record->n_linked <= record->n_identities);
     mu_buf_add_char(buf, RECORD_VERSION);
     mu_buf_add_char(buf, (char)record->kind);
@@ -157,7 +157,7 @@ mu_code mu_record_read(mu_arena *arena, mu_str bytes, mu_record *out, mu_err *er
         return mu_fail(err, MU_E_CORRUPT, "a record of %zu bytes has no head", bytes.len);
     if (version != RECORD_VERSION)
         return mu_fail(err, MU_E_CORRUPT, "a record of unknown version %u", version);
-    if (kind < MU_RECORD_CREATE || kind > MU_RECORD_PROGRESS)
+    if (kind < MU_RECORD_CREATE || kind > MU_RECORD_REFILL)
         return mu_fail(err, MU_E_CORRUPT, "a record of unknown kind %u", kind);
     mu_record record = {.kind = (mu_record_kind)kind};
     record.received_ms = read_fixed(&c);

@@ -88,7 +88,7 @@ static mu_code read_copy(fixture *f, mu_str bytes, mu_record *out)
 static void every_kind_reads_back_the_same(void **state)
 {
     fixture *f = *state;
-    for (int kind = MU_RECORD_CREATE; kind <= MU_RECORD_PROGRESS; kind++) {
+    for (int kind = MU_RECORD_CREATE; kind <= MU_RECORD_REFILL; kind++) {
         mu_record record = sample_event(), read;
         mu_err err;
         record.kind = (mu_record_kind)kind;
@@ -133,7 +133,7 @@ static void a_record_cut_or_lengthened_is_corrupt(void **state)
 static void a_record_that_needs_an_identity_has_one(void **state)
 {
     fixture *f = *state;
-    for (int kind = MU_RECORD_CREATE; kind <= MU_RECORD_PROGRESS; kind++) {
+    for (int kind = MU_RECORD_CREATE; kind <= MU_RECORD_REFILL; kind++) {
         mu_record record = {.kind = (mu_record_kind)kind}, read;
         mu_buf_clear(&f->buf);
         mu_record_write(&f->buf, &record);
