@@ -156,7 +156,7 @@ static void finish_fragments(applying *a)
         if (d->is_gone)
             continue;
         if (d->is_changed)
-            d->fragment.document = mu_json_text(a->arena, &d->tree);
+            d->fragment.document = mu_content_json_text(a->arena, &d->tree);
         fragments[n++] = d->fragment;
     }
     a->content.fragments = fragments;
@@ -195,8 +195,9 @@ static void set_event_fields(applying *a, const mu_record *record, uint32_t plac
                           ? MU_VALUE_NULL
                           : mu_value_string(keep_text(a, record->batch, &a->last_batch));
     items[f->received] = mu_value_timestamp(record->received_ms);
-    items[f->extra] = extra->kind == MU_JSON_NULL ? MU_VALUE_NULL
-                                                  : mu_value_string(mu_json_text(a->arena, extra));
+    items[f->extra] = extra->kind == MU_JSON_NULL
+                          ? MU_VALUE_NULL
+                          : mu_value_string(mu_content_json_text(a->arena, extra));
 }
 
 static mu_code add_event(applying *a, const mu_applied_record *applied, uint32_t place)

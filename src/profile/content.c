@@ -139,7 +139,7 @@ static void read_plain_row(mu_arena *arena, const mu_content_fields *fields,
     content->fragments = MU_NEW(arena, mu_fragment);
     content->fragments[0] = (mu_fragment){.dataset = MU_DATASET_DEFAULT};
     if (!mu_value_is_null(mu_field_at(content->attributes, fields->identity_map)))
-        content->fragments[0].document = mu_value_text(arena, content->attributes);
+        content->fragments[0].document = mu_content_value_text(arena, content->attributes);
 }
 
 mu_code mu_content_read(mu_arena *arena, const mu_schema *schema, uint32_t pid,
@@ -303,7 +303,7 @@ static mu_value superseded_list(mu_arena *arena, mu_value hidden)
 {
     mu_value *texts = MU_NEW_ARRAY(arena, mu_value, hidden.n);
     for (uint32_t i = 0; i < hidden.n; i++)
-        texts[i] = mu_value_string(mu_value_text(arena, hidden.items[i]));
+        texts[i] = mu_value_string(mu_content_value_text(arena, hidden.items[i]));
     return list_of(texts, hidden.n);
 }
 

@@ -79,8 +79,8 @@ void mu_parsing_end(mu_parsing *parsing);
 MU_CHECKED mu_code mu_parsing_read(mu_parsing *parsing, mu_str text, mu_json *out, mu_err *err);
 
 /* In the arena. */
-mu_str mu_json_text(mu_arena *arena, const mu_json *json);
-mu_str mu_value_text(mu_arena *arena, mu_value value);
+mu_str mu_content_json_text(mu_arena *arena, const mu_json *json);
+mu_str mu_content_value_text(mu_arena *arena, mu_value value);
 
 /* RFC 7396: `patch` laid over `target`, members that are null removed (P53). */
 mu_json mu_json_patch(mu_arena *arena, const mu_json *target, const mu_json *patch);

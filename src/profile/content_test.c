@@ -158,7 +158,7 @@ static void add_event(fixture *f, const mu_identity *identity, const char *id, i
 
 static const char *text_of(fixture *f, mu_value value)
 {
-    return mu_value_text(&f->arena, value).ptr;
+    return mu_content_value_text(&f->arena, value).ptr;
 }
 
 static mu_profile_view view_of(fixture *f, const mu_merge_policy *policy, uint32_t identity)

@@ -19,7 +19,7 @@ static mu_code event_json(mu_parsing *parsing, const mu_content_fields *fields, 
                           mu_json *out, mu_err *err)
 {
     mu_json json, extra = {.kind = MU_JSON_NULL};
-    mu_str text = mu_value_text(parsing->arena, plain_event(parsing->arena, fields, event));
+    mu_str text = mu_content_value_text(parsing->arena, plain_event(parsing->arena, fields, event));
     mu_str extra_text = mu_text_at(event, fields->extra);
     MU_TRY(mu_parsing_read(parsing, text, &json, err));
     if (extra_text.len > 0)
@@ -56,8 +56,9 @@ static mu_code refresh_event(mu_parsing *parsing, const mu_schema *schema,
                             fields->identity,  fields->batch,   fields->received};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         items[own[i]] = event.items[own[i]];
-    items[fields->extra] =
-        extra.kind == MU_JSON_NULL ? MU_VALUE_NULL : mu_value_string(mu_json_text(arena, &extra));
+    items[fields->extra] = extra.kind == MU_JSON_NULL
+                               ? MU_VALUE_NULL
+                               : mu_value_string(mu_content_json_text(arena, &extra));
     if (mu_value_identical(event, fresh))
         return MU_OK;
     *out = fresh;

@@ -36,7 +36,8 @@ void mu_fragment_materialise(mu_arena *arena, const mu_schema *schema, const mu_
         return;
     MU_ASSERT(content->n_fragments == 1 && content->attributes.kind == MU_TYPE_OBJECT);
     mu_content_fields fields = mu_content_fields_of(schema);
-    fragment->document = mu_value_text(arena, plain_profile(arena, &fields, content->attributes));
+    fragment->document =
+        mu_content_value_text(arena, plain_profile(arena, &fields, content->attributes));
 }
 
 /* -------- segmentMembership -------- */

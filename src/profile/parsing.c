@@ -48,7 +48,7 @@ static mu_str take_text(mu_arena *arena, mu_buf *buf)
     return text;
 }
 
-mu_str mu_json_text(mu_arena *arena, const mu_json *json)
+mu_str mu_content_json_text(mu_arena *arena, const mu_json *json)
 {
     mu_buf buf;
     mu_json_writer writer;
@@ -58,7 +58,7 @@ mu_str mu_json_text(mu_arena *arena, const mu_json *json)
     return take_text(arena, &buf);
 }
 
-mu_str mu_value_text(mu_arena *arena, mu_value value)
+mu_str mu_content_value_text(mu_arena *arena, mu_value value)
 {
     mu_buf buf;
     mu_json_writer writer;
