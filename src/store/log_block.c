@@ -122,6 +122,10 @@ static bool are_records_sound(mu_log_block block)
 static mu_log_step read_seal(mu_log_reader *reader, const mu_log_block_header *header)
 {
     size_t end = reader->at + sizeof *header;
+    if (header->n_records != MU_LOG_SEAL && header->n_records != MU_LOG_CONTINUES) {
+        give_reason(reader, "the block says that it has %u records in no bytes", header->n_records);
+        return MU_LOG_STEP_DAMAGED;
+    }
     reader->is_sealed = true;
     reader->continues = header->n_records == MU_LOG_CONTINUES;
     if (is_zero(reader->bytes + end, reader->size - end))
