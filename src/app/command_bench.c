@@ -1,5 +1,6 @@
 /* command_bench.c -- how fast this machine is, case by case. bench/ compares with other programs.
  */
+#include "app/bench_log.h"
 #include "app/rule_int.h"
 #include "app/sample_int.h"
 #include "base/time.h"
@@ -19,6 +20,7 @@ typedef struct bench_run {
     bool has_data;
     mu_data data;
     int64_t now_ms;
+    mu_bench_log log; /* of the last run of a case of the log; took_ns is 0 for other cases */
 } bench_run;
 
 /* One run of a case; adds what it did to *work. */
@@ -242,6 +244,23 @@ static mu_exit run_load(bench_run *run, uint32_t is_csv, uint64_t *work)
     return status;
 }
 
+#define LOG_APPENDS_IN_FLIGHT 64u
+
+static mu_exit run_log(bench_run *run, uint32_t group_size, uint64_t *work)
+{
+    mu_err err;
+    run->log = (mu_bench_log){
+        .folder = mu_arena_format(run->invocation->arena, "%s/log", run->folder).ptr,
+        .n_records = group_size == 1 ? 20000 : 100000,
+        .group_size = group_size,
+        .in_flight_max = LOG_APPENDS_IN_FLIGHT,
+    };
+    mu_code code = mu_bench_log_run(&run->log, &err);
+    mu_temporary_folder_remove(run->log.folder);
+    *work += run->log.n_records;
+    return code == MU_OK ? MU_EXIT_DONE : mu_report(&err);
+}
+
 typedef enum bench_need { NEED_NOTHING, NEED_NDJSON, NEED_CSV, NEED_DATA } bench_need;
 
 typedef struct bench_case {
@@ -262,6 +281,10 @@ static const bench_case cases[] = {
      run_eval, 1000},
     {"load-ndjson", "load sample data as JSON lines", "records/s", NEED_NDJSON, run_load, 0},
     {"load-csv", "load sample data as CSV", "records/s", NEED_CSV, run_load, 1},
+    {"log-1", "append single records of 1.2 KB to the log, 64 waiting", "records/s", NEED_NOTHING,
+     run_log, 1},
+    {"log-100", "append 100 records of 1.2 KB at a time to the log, 64 appends waiting",
+     "records/s", NEED_NOTHING, run_log, 100},
 };
 
 /* -------- measuring -------- */
@@ -270,6 +293,20 @@ static int compare_times(const void *a, const void *b)
 {
     int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
     return (left > right) - (left < right);
+}
+
+/* Of the last run: how long an append took to be durable, and the rate at which the same bytes can
+ * be written with as many syncs and nothing else. */
+static void write_log_result(mu_json_writer *writer, const mu_bench_log *log)
+{
+    mu_json_name(writer, MU_STR("p50Ms"));
+    mu_json_double(writer, mu_rounded((double)log->p50_ns / 1e6, 1000));
+    mu_json_name(writer, MU_STR("p99Ms"));
+    mu_json_double(writer, mu_rounded((double)log->p99_ns / 1e6, 1000));
+    mu_json_name(writer, MU_STR("commits"));
+    mu_json_integer(writer, (int64_t)log->n_commits);
+    mu_json_name(writer, MU_STR("limitRate"));
+    mu_json_integer(writer, (int64_t)((double)log->n_records * 1e9 / (double)log->limit_ns));
 }
 
 static void print_result(const bench_run *run, const bench_case *c, const int64_t *times_ns,
@@ -293,6 +330,8 @@ static void print_result(const bench_run *run, const bench_case *c, const int64_
     mu_json_integer(&writer, (int64_t)((double)work_per_run * 1e9 / (double)median_ns));
     mu_json_name(&writer, MU_STR("unit"));
     mu_json_string(&writer, mu_str_from(c->unit));
+    if (run->log.took_ns > 0)
+        write_log_result(&writer, &run->log);
     mu_json_name(&writer, MU_STR("runs"));
     mu_json_integer(&writer, run->n_runs);
     mu_json_name(&writer, MU_STR("threads"));
@@ -326,8 +365,9 @@ static mu_exit run_case(bench_run *run, const bench_case *c)
     for (unsigned r = 0; r < run->n_runs && status == MU_EXIT_DONE; r++) {
         int64_t start_ns = mu_monotonic_ns();
         work = 0;
+        run->log.took_ns = 0;
         status = c->body(run, c->argument, &work);
-        times_ns[r] = mu_monotonic_ns() - start_ns;
+        times_ns[r] = run->log.took_ns > 0 ? run->log.took_ns : mu_monotonic_ns() - start_ns;
     }
     if (status != MU_EXIT_DONE)
         return status;
