@@ -214,3 +214,76 @@ mu_code mu_draft_add(mu_arena *arena, mu_draft *draft, mu_str path, mu_type_kind
     }
     return settle(&p, draft, kind);
 }
+
+/* -------- whole types -------- */
+
+typedef struct merge_place {
+    const struct merge_place *above;
+    mu_str name; /* "[]" and "{}" for items and values */
+} merge_place;
+
+static void write_merge_place(mu_buf *buf, const merge_place *at)
+{
+    if (at->above == NULL)
+        return;
+    write_merge_place(buf, at->above);
+    bool is_mark = at->name.ptr[0] == '[' || at->name.ptr[0] == '{';
+    if (buf->len > 0 && !is_mark)
+        mu_buf_add_char(buf, '.');
+    mu_buf_add_str(buf, at->name);
+}
+
+static mu_code merge_conflict(const merge_place *at, mu_type_kind new, mu_type_kind old,
+                              mu_err *err)
+{
+    mu_buf path;
+    mu_buf_init(&path, 300);
+    write_merge_place(&path, at);
+    mu_code code =
+        mu_fail(err, MU_E_CONFLICT, "\"" MU_STR_FMT "\" is %s here, but already %s",
+                MU_STR_ARG(mu_buf_str(&path)), mu_type_kind_name(new), mu_type_kind_name(old));
+    mu_buf_free(&path);
+    return code;
+}
+
+static bool is_empty_object(const mu_type *type)
+{
+    while (type->kind == MU_TYPE_LIST || type->kind == MU_TYPE_MAP)
+        type = type->item;
+    return type->kind == MU_TYPE_OBJECT && type->n_fields == 0;
+}
+
+/* Recursion is bounded by the depth of types. */
+static mu_code merge_type(mu_arena *arena, mu_draft *draft, const mu_type *type,
+                          const merge_place *at, mu_err *err)
+{
+    if (draft->kind == MU_TYPE_ANY || (draft->is_inferred && type->kind == MU_TYPE_DOUBLE))
+        draft->kind = type->kind;
+    draft->is_inferred = false;
+    if (draft->kind != type->kind)
+        return merge_conflict(at, type->kind, draft->kind, err);
+    if (type->kind == MU_TYPE_LIST || type->kind == MU_TYPE_MAP) {
+        merge_place item = {at, type->kind == MU_TYPE_LIST ? MU_STR("[]") : MU_STR("{}")};
+        if (draft->item == NULL)
+            draft->item = draft_new(arena, MU_TYPE_ANY);
+        return merge_type(arena, draft->item, type->item, &item, err);
+    }
+    for (uint32_t f = 0; f < type->n_fields; f++) {
+        if (is_empty_object(type->field_types[f]))
+            continue;
+        merge_place below = {at, type->field_names[f]};
+        mu_draft *field = field_of(draft, type->field_names[f]);
+        if (field == NULL) {
+            field = draft_new(arena, MU_TYPE_ANY);
+            add_field(arena, draft, mu_arena_copy(arena, type->field_names[f]), field);
+        }
+        MU_TRY(merge_type(arena, field, type->field_types[f], &below, err));
+    }
+    return MU_OK;
+}
+
+mu_code mu_draft_merge(mu_arena *arena, mu_draft *draft, const mu_type *type, mu_err *err)
+{
+    merge_place root = {NULL, MU_STR("")};
+    return merge_type(arena, draft, type, &root, err);
+}

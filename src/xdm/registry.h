@@ -17,7 +17,8 @@ typedef enum mu_xdm_resource {
     MU_XDM_FIELD_GROUP,
     MU_XDM_DATA_TYPE,
     MU_XDM_SCHEMA,
-    MU_XDM_DESCRIPTOR
+    MU_XDM_DESCRIPTOR,
+    MU_XDM_BEHAVIOR_RESOURCE /* built in only */
 } mu_xdm_resource;
 
 /* A tenant document as it was sent, completed with its ids. */
@@ -33,6 +34,25 @@ MU_CHECKED mu_code mu_registry_new(mu_str tenant, size_t n_documents,
                                    const mu_xdm_document *documents, mu_registry **out,
                                    mu_err *err);
 void mu_registry_free(mu_registry *registry);
+
+/* -------- documents -------- */
+
+/* A document of either container. */
+typedef struct mu_xdm_resource_entry {
+    mu_xdm_resource resource;
+    bool is_global;
+    mu_str id, alt_id, title; /* descriptors have no alt_id */
+    const mu_json *json;      /* in its plain form (P4) */
+} mu_xdm_resource_entry;
+
+/* The built-in documents, then the tenant's, in their order. */
+uint32_t mu_registry_entries(const mu_registry *registry, const mu_xdm_resource_entry **out);
+/* By "$id", "@id" or meta:altId; NULL when there is none. */
+const mu_xdm_resource_entry *mu_registry_find(const mu_registry *registry, mu_str id);
+mu_str mu_registry_tenant(const mu_registry *registry);
+
+/* "https://ns.adobe.com/xdm/context/profile" -> "_xdm.context.profile", in `arena` (a.3). */
+mu_str mu_xdm_alt_id(mu_arena *arena, mu_str id);
 
 /* -------- schemas to take data by -------- */
 
@@ -75,13 +95,19 @@ enum mu_xdm_validation_flag {
     MU_XDM_PARTIAL = 1 /* an upsert: nothing is required and a null leaf deletes (P53) */
 };
 
-/* Checks an entity in its plain form (P4): presence, type, enum, pattern, range, format, unknown
- * keys; in document order, at most MU_XDM_VIOLATIONS_MAX, in `arena`. 0: valid. */
+/* Checks an entity, in its plain form or with prefixes (P4): presence, type, enum, pattern, range,
+ * format, unknown keys; in document order, at most MU_XDM_VIOLATIONS_MAX, in `arena`. 0: valid. */
 uint32_t mu_xdm_validate(const mu_xdm_schema *schema, const mu_json *entity, unsigned flags,
                          mu_arena *arena, mu_xdm_violation out[MU_XDM_VIOLATIONS_MAX]);
 
+/* An entity in its plain form (P4), keys of maps as they are; `entity` itself when it has no other
+ * names. In `arena`, shared with `entity`. */
+const mu_json *mu_xdm_plain_entity(const mu_xdm_schema *schema, const mu_json *entity,
+                                   mu_arena *arena);
+
 /* `base` extended by all schemas of the registry that are in a union, and by the lookup classes of
- * record schemas that relationship descriptors lead to: what rows are stored by. In `arena`. */
+ * record schemas that relationship descriptors lead to: what rows are stored by. In `arena`; `base`
+ * itself when it holds all of it already. MU_E_CONFLICT names the path. */
 MU_CHECKED mu_code mu_registry_union(const mu_registry *registry, mu_arena *arena,
                                      const mu_schema *base, const mu_schema **out, mu_err *err);
 

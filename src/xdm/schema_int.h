@@ -30,6 +30,12 @@ mu_draft *mu_draft_of(mu_arena *arena, const mu_type *type);
 MU_CHECKED mu_code mu_draft_add(mu_arena *arena, mu_draft *draft, mu_str path, mu_type_kind kind,
                                 mu_err *err);
 
+/* Adds all fields of a type. MU_E_CONFLICT names the path where the draft has another type; an
+ * inferred integer may be declared a double. Objects without fields are left out. Names are copied.
+ */
+MU_CHECKED mu_code mu_draft_merge(mu_arena *arena, mu_draft *draft, const mu_type *type,
+                                  mu_err *err);
+
 const mu_type *mu_draft_type(mu_arena *arena, const mu_draft *draft);
 
 /* The draft at a dotted path (lists and maps as mu_type_at has it), or NULL. */
