@@ -76,15 +76,31 @@ static void add_chunk(mu_arena *arena, size_t size)
     arena->end = arena->at + payload;
 }
 
-void *mu_arena_alloc(mu_arena *arena, size_t size)
+static size_t rounded_up(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+char *mu_arena_reserve(mu_arena *arena, size_t size)
 {
     if (size > SIZE_MAX - 64)
         limit_reached(arena, size);
-    size_t rounded = (size + 15) & ~(size_t)15;
+    size_t rounded = rounded_up(size);
     if (arena->at == NULL || rounded > (size_t)(arena->end - arena->at))
         add_chunk(arena, rounded);
-    void *result = arena->at;
-    arena->at += rounded;
+    return arena->at;
+}
+
+void mu_arena_take(mu_arena *arena, size_t used)
+{
+    MU_ASSERT(used <= (size_t)(arena->end - arena->at));
+    arena->at += rounded_up(used);
+}
+
+void *mu_arena_alloc(mu_arena *arena, size_t size)
+{
+    void *result = mu_arena_reserve(arena, size);
+    mu_arena_take(arena, size);
     memset(result, 0, size);
     return result;
 }

@@ -40,6 +40,11 @@ void *mu_arena_array(mu_arena *arena, size_t count, size_t size);
 /* A copy of `text` in the arena, NUL-terminated beyond its length. */
 mu_str mu_arena_copy(mu_arena *arena, mu_str text);
 
+/* Room for `size` bytes, not zeroed, for a text whose length is not known yet; nothing else may be
+ * allocated before mu_arena_take says how many of them it has. */
+char *mu_arena_reserve(mu_arena *arena, size_t size);
+void mu_arena_take(mu_arena *arena, size_t used);
+
 mu_str mu_arena_format(mu_arena *arena, const char *format, ...) MU_PRINTF(2, 3);
 
 #endif

@@ -124,8 +124,42 @@ bool mu_parse_double(mu_str text, double *out)
     return true;
 }
 
+/* Decimals of few digits, which data is full of: when digits / 10^scale is exactly rounded to the
+ * value and no smaller scale does that, they are the shortest text. 0 when it is no such number. */
+static size_t format_short_decimal(double value, char out[MU_NUMBER_MAX])
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    double size = fabs(value);
+    for (unsigned scale = 0; scale < sizeof powers / sizeof powers[0]; scale++) {
+        double digits = nearbyint(size * powers[scale]);
+        if (digits > 1e15)
+            return 0;
+        if (digits / powers[scale] != size)
+            continue;
+        char text[MU_NUMBER_MAX];
+        size_t n = 0, at = 0;
+        uint64_t rest = (uint64_t)digits;
+        for (unsigned i = 0; i < scale || rest != 0 || n <= scale; i++, rest /= 10)
+            text[n++] = (char)('0' + rest % 10);
+        if (signbit(value))
+            out[at++] = '-';
+        while (n > scale)
+            out[at++] = text[--n];
+        out[at++] = '.';
+        while (n > 0)
+            out[at++] = text[--n];
+        if (scale == 0)
+            out[at++] = '0';
+        return at;
+    }
+    return 0;
+}
+
 size_t mu_format_double(double value, char out[MU_NUMBER_MAX])
 {
+    size_t length = format_short_decimal(value, out);
+    if (length > 0)
+        return length;
     char digits[40];
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(digits, sizeof digits, "%.*e", precision - 1, value);
