@@ -47,8 +47,8 @@ static void check(double value)
 static void doubles_are_written_in_their_shortest_form(void **state)
 {
     (void)state;
-    static const double some[] = {0.0,  -0.0, 1.0,    -1.0,      0.1,   89.0,    124.95,
-                                  1e-6, 1e-7, 1e15,   1e16,      1e17,  1e300,   5e-324,
+    static const double some[] = {0.0,  -0.0,  1.0,          -1.0, 0.1,          89.0,  124.95,
+                                  1e-6, 1e-7,  1e15,         1e16, 1e17,         1e300, 5e-324,
                                   0.3,  2.675, 1.0e15 + 0.5, 4.35, 123456.789012};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
         check(some[i]);
@@ -71,9 +71,9 @@ static void decimals_read_as_people_write_them(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{89, "89.0"},     {124.95, "124.95"}, {-0.5, "-0.5"},
-                 {0.01, "0.01"},   {1e-6, "0.000001"}, {1e15, "1000000000000000.0"},
-                 {-0.0, "-0.0"},   {100.25, "100.25"}, {1e300, "1.0e300"}};
+    } cases[] = {{89, "89.0"},   {124.95, "124.95"}, {-0.5, "-0.5"},
+                 {0.01, "0.01"}, {1e-6, "0.000001"}, {1e15, "1000000000000000.0"},
+                 {-0.0, "-0.0"}, {100.25, "100.25"}, {1e300, "1.0e300"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[MU_NUMBER_MAX + 1];
         text[mu_format_double(cases[i].value, text)] = '\0';

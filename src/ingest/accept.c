@@ -2,8 +2,8 @@
 #include "base/time.h"
 #include "ingest/accept_int.h"
 
-#define EVENT_BYTES_MAX  ((size_t)10 << 10)  /* d.6, P55 */
-#define RECORD_BYTES_MAX ((size_t)100 << 10) /* d.6, P55 */
+#define EVENT_BYTES_MAX  ((size_t)10 << 10)       /* d.6, P55 */
+#define RECORD_BYTES_MAX ((size_t)100 << 10)      /* d.6, P55 */
 #define FUTURE_MS_MAX    ((int64_t)5 * 60 * 1000) /* P9 */
 
 typedef struct acceptance_job {
@@ -53,9 +53,9 @@ static bool validate(acceptance_job *job)
 {
     mu_acceptance *out = job->out;
     bool is_partial = job->behavior == MU_XDM_PROFILE && job->operation != MU_ACCEPT_CREATE;
-    out->n_violations = mu_xdm_validate(job->dataset->schema, job->entity,
-                                        is_partial ? MU_XDM_PARTIAL : 0u, job->arena,
-                                        out->violations);
+    out->n_violations =
+        mu_xdm_validate(job->dataset->schema, job->entity, is_partial ? MU_XDM_PARTIAL : 0u,
+                        job->arena, out->violations);
     if (out->n_violations == 0)
         return true;
     if (!job->dataset->is_validated)
@@ -130,8 +130,7 @@ static bool find_primary(acceptance_job *job, const mu_claims *claims, mu_claim 
     *primary = choose_primary(job, claims);
     if (primary->problem != NULL)
         return reject(job, MU_STR("bad-primary-identity"),
-                      mu_arena_format(job->arena,
-                                      "The primary identity, of namespace %.*s, %s.",
+                      mu_arena_format(job->arena, "The primary identity, of namespace %.*s, %s.",
                                       (int)primary->name->code.len, primary->name->code.ptr,
                                       primary->problem));
     if (primary->name != NULL)
@@ -224,9 +223,8 @@ static bool write_document(acceptance_job *job, mu_record *record)
 static bool make_record(acceptance_job *job)
 {
     mu_record *record = &job->out->record;
-    *record = (mu_record){.kind = kind_of(job),
-                          .received_ms = job->context->now_ms,
-                          .dataset = job->dataset->id};
+    *record = (mu_record){
+        .kind = kind_of(job), .received_ms = job->context->now_ms, .dataset = job->dataset->id};
     if (job->behavior == MU_XDM_LOOKUP)
         record->class_name = mu_xdm_schema_id(job->dataset->schema);
     if (job->behavior == MU_XDM_EVENT && !read_event(job, record))

@@ -22,13 +22,13 @@ typedef struct mu_claim {
 
 /* The identities of one entity. */
 typedef struct mu_claims {
-    uint32_t n;                       /* good ones, distinct, in document order, the first 20 */
+    uint32_t n; /* good ones, distinct, in document order, the first 20 */
     mu_claim list[MU_IDENTITIES_MAX];
-    uint32_t n_good, n_bad;           /* all good ones (a repetition beyond the 20 counts again) */
+    uint32_t n_good, n_bad; /* all good ones (a repetition beyond the 20 counts again) */
     /* Candidates for the primary; `name` NULL when there is none. They may be bad (P15). */
-    mu_claim flagged;   /* the first of identityMap with primary: true */
-    mu_claim described; /* the first under the schema's primary descriptor */
-    mu_claim ranked;    /* the first of the best namespace priority */
+    mu_claim flagged;         /* the first of identityMap with primary: true */
+    mu_claim described;       /* the first under the schema's primary descriptor */
+    mu_claim ranked;          /* the first of the best namespace priority */
     mu_str unknown_namespace; /* the first code that nobody knows; empty: none */
 } mu_claims;
 

@@ -45,8 +45,8 @@ static bool needs_escape(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101ull, highs = 0x8080808080808080ull;
     uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
-    uint64_t found = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
-                     ((word - ones * 0x20) & ~word);
+    uint64_t found =
+        ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((word - ones * 0x20) & ~word);
     return (found & highs) != 0;
 }
 

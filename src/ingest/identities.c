@@ -12,8 +12,7 @@ static const mu_graph_namespace *find_namespace(const mu_accept_context *context
             return name;
     }
     int64_t number;
-    if (code.len == 0 || code.ptr[0] < '0' || code.ptr[0] > '9' ||
-        !mu_parse_integer(code, &number))
+    if (code.len == 0 || code.ptr[0] < '0' || code.ptr[0] > '9' || !mu_parse_integer(code, &number))
         return NULL;
     for (uint32_t i = 0; i < context->n_namespaces; i++)
         if ((int64_t)context->namespaces[i].id == number)

@@ -65,14 +65,15 @@ typedef struct members {
     mu_json *items;
 } members;
 
-/* The later of two members that get the same name wins, except that objects under a prefix gather. */
-static mu_json *put_member(members *members, mu_str name)
+/* The later of two members that get the same name wins, except that objects under a prefix gather.
+ */
+static mu_json *put_member(members *into, mu_str name)
 {
-    for (uint32_t i = 0; i < members->n; i++)
-        if (mu_str_equal(members->names[i], name))
-            return &members->items[i];
-    members->names[members->n] = name;
-    return &members->items[members->n++];
+    for (uint32_t i = 0; i < into->n; i++)
+        if (mu_str_equal(into->names[i], name))
+            return &into->items[i];
+    into->names[into->n] = name;
+    return &into->items[into->n++];
 }
 
 static members members_new(mu_arena *arena, uint32_t n_max)
