@@ -93,7 +93,12 @@ static mu_code check_events(const mu_content_fields *fields, const mu_content *c
     return MU_OK;
 }
 
-/* Puts the events that others hide (P34) back among them. */
+static void add_by_receipt(mu_event_set *set, const mu_content_fields *fields, mu_value event)
+{
+    mu_event_set_add(set, event, (uint64_t)mu_number_at(event, fields->received));
+}
+
+/* Puts the events that others hide (P34) back among them, where they came. */
 static mu_code read_superseded(mu_parsing *parsing, const mu_schema *schema,
                                const mu_content_fields *fields, mu_value texts, mu_content *content,
                                mu_err *err)
@@ -101,8 +106,7 @@ static mu_code read_superseded(mu_parsing *parsing, const mu_schema *schema,
     mu_event_set set;
     mu_event_set_init(&set, parsing->arena, fields, content->events.n + texts.n);
     for (uint32_t i = 0; i < content->events.n; i++)
-        mu_event_set_add(&set, content->events.items[i], 0);
-    mu_event_set_is_sorted(&set);
+        add_by_receipt(&set, fields, content->events.items[i]);
     for (uint32_t i = 0; i < texts.n; i++) {
         mu_json json, extra;
         mu_value event;
@@ -110,7 +114,7 @@ static mu_code read_superseded(mu_parsing *parsing, const mu_schema *schema,
             return corrupt(err, content->pid, "a superseded event is missing");
         MU_TRY(mu_parsing_read(parsing, texts.items[i].string, &json, err));
         MU_TRY(mu_json_fit(parsing->arena, schema->event, &json, &event, &extra, err));
-        mu_event_set_add(&set, event, i);
+        add_by_receipt(&set, fields, event);
     }
     content->events = mu_event_set_list(&set);
     return MU_OK;
