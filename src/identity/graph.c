@@ -47,6 +47,7 @@ void mu_graph_free(mu_graph *graph)
         free(graph->nodes[i].value);
     free(graph->nodes);
     mu_graph_index_free(&graph->node_index);
+    mu_graph_index_free(&graph->xid_index);
     for (uint32_t i = 0; i < graph->next_pid; i++)
         free(graph->entries[i].body);
     free(graph->entries);

@@ -23,18 +23,6 @@ typedef struct mu_graph mu_graph;
 typedef uint32_t mu_node;
 #define MU_NO_NODE UINT32_MAX
 
-/* Types of namespaces in the order in which identities are evicted first (b.5), NON_PEOPLE apart:
- * it never enters a graph. */
-typedef enum mu_identity_type {
-    MU_IDENTITY_PARTNER,
-    MU_IDENTITY_COOKIE,
-    MU_IDENTITY_DEVICE,
-    MU_IDENTITY_CROSS_DEVICE,
-    MU_IDENTITY_EMAIL,
-    MU_IDENTITY_PHONE,
-    MU_IDENTITY_NON_PEOPLE
-} mu_identity_type;
-
 /* What the graph knows of a namespace: its number, type and rule (b.1, b.4). */
 typedef struct mu_graph_namespace {
     mu_str code; /* the registered spelling */
@@ -118,6 +106,10 @@ void mu_graph_take_changes(mu_graph *graph);
 
 /* MU_NO_NODE when it is not there. */
 mu_node mu_graph_find(const mu_graph *graph, mu_identity identity);
+/* The same by XID (P17). The first call takes a second or so per few million identities, for it
+ * makes an index that is kept up to date from then on. Identities of a namespace that nobody
+ * registered have no XID. */
+mu_node mu_graph_find_xid(mu_graph *graph, mu_str xid);
 uint32_t mu_graph_node_count(const mu_graph *graph);
 uint32_t mu_graph_pid(const mu_graph *graph, mu_node node); /* 0 when the node was erased */
 mu_identity mu_graph_identity_of(const mu_graph *graph, mu_node node); /* borrowed from the graph */

@@ -165,7 +165,9 @@ struct mu_graph {
     mu_graph_node *nodes;
     uint32_t n_nodes, nodes_capacity;
     mu_graph_index node_index;
-    uint64_t seed; /* of the index: changes nothing but where things lie */
+    mu_graph_index xid_index; /* of the nodes with an XID; empty until has_xids */
+    bool has_xids;
+    uint64_t seed; /* of the node index: changes nothing but where things lie */
 
     mu_graph_entry *entries; /* by pid; [0] is not used */
     uint32_t next_pid, entries_capacity;
@@ -185,6 +187,12 @@ uint32_t mu_graph_rule_of(mu_graph *graph, mu_str code);
 /* The identity's node, made (without a pid) when new. */
 mu_node mu_graph_intern(mu_graph *graph, mu_identity identity);
 void mu_graph_forget_node(mu_graph *graph, mu_node node);
+
+/* Keep the index of XIDs as the nodes are; nothing while there is none (graph_xid.c). */
+void mu_graph_xid_added(mu_graph *graph, mu_node node);
+void mu_graph_xid_removed(mu_graph *graph, mu_node node);
+/* Numbers of namespaces changed: the index is made anew when it is next asked for. */
+void mu_graph_xid_forget(mu_graph *graph);
 
 /* The order of namespaces by number and of identities by (number, value): negative, 0, positive. */
 int mu_graph_compare_rules(const mu_graph_rule *a, const mu_graph_rule *b);

@@ -110,6 +110,8 @@ static void read_namespaces(mu_graph *graph, uint32_t n, const mu_graph_namespac
     for (uint32_t i = 0; i < n; i++) {
         uint32_t place = mu_graph_rule_of(graph, namespaces[i].code);
         mu_graph_rule *rule = &graph->rules[place];
+        if (rule->id != namespaces[i].id)
+            mu_graph_xid_forget(graph);
         rule->id = namespaces[i].id;
         rule->type = namespaces[i].type;
         rule->priority = namespaces[i].priority;
@@ -187,6 +189,7 @@ mu_node mu_graph_intern(mu_graph *graph, mu_identity identity)
         .rule = rule,
     };
     mu_graph_index_add(&graph->node_index, tag, node);
+    mu_graph_xid_added(graph, node);
     graph->counts.n_nodes++;
     return node;
 }
@@ -194,6 +197,7 @@ mu_node mu_graph_intern(mu_graph *graph, mu_identity identity)
 void mu_graph_forget_node(mu_graph *graph, mu_node node)
 {
     mu_graph_index_remove(&graph->node_index, graph->nodes[node].tag, node);
+    mu_graph_xid_removed(graph, node);
     free(graph->nodes[node].value);
     graph->nodes[node] = (mu_graph_node){0};
     graph->counts.n_nodes--;

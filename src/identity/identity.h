@@ -15,6 +15,38 @@
 /* An identity value other than an ECID has at most so many characters (profile.md b.1). */
 #define MU_IDENTITY_CHARACTERS_MAX 1024u
 
+/* Types of namespaces in the order in which identities are evicted first (b.5), NON_PEOPLE apart:
+ * it never enters a graph. */
+typedef enum mu_identity_type {
+    MU_IDENTITY_PARTNER,
+    MU_IDENTITY_COOKIE,
+    MU_IDENTITY_DEVICE,
+    MU_IDENTITY_CROSS_DEVICE,
+    MU_IDENTITY_EMAIL,
+    MU_IDENTITY_PHONE,
+    MU_IDENTITY_NON_PEOPLE
+} mu_identity_type;
+
+/* The type's text as the API has it; static. */
+mu_str mu_identity_type_text(mu_identity_type type);
+/* Without regard to case (b.1). False when there is no such type. */
+bool mu_identity_type_parse(mu_str text, mu_identity_type *out);
+
+/* A namespace that is always registered (b.1). */
+typedef struct mu_builtin_namespace {
+    uint32_t id;
+    mu_str code, name;
+    mu_identity_type type;
+} mu_builtin_namespace;
+
+/* How many there are; *out is static, in ascending order of id. */
+uint32_t mu_builtin_namespaces(const mu_builtin_namespace **out);
+/* By code without regard to case, or by id as decimal text; NULL when there is none. */
+const mu_builtin_namespace *mu_builtin_namespace_find(mu_str code);
+
+/* The first id of a custom namespace (P13); built-in ones are below. */
+#define MU_NAMESPACE_CUSTOM_ID_MIN 10000001u
+
 /* The registered namespaces. Immutable after mu_namespaces_new; any number of threads. */
 typedef struct mu_namespaces {
     uint32_t n;

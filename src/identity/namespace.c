@@ -2,10 +2,7 @@
 
 #include "base/utf8.h"
 
-typedef struct builtin_namespace {
-    mu_str id; /* decimal, as an identityMap may have it for a key */
-    mu_str code;
-} builtin_namespace;
+#include <stdio.h>
 
 /* A mu_str as a constant initializer. */
 #define TEXT(lit)                                                                                  \
@@ -13,31 +10,80 @@ typedef struct builtin_namespace {
         "" lit, sizeof(lit) - 1                                                                    \
     }
 
-/* profile.md b.1. FPID has no number of its own. */
-static const builtin_namespace builtins[] = {
-    {TEXT("0"), TEXT("CORE")},
-    {TEXT("4"), TEXT("ECID")},
-    {TEXT("6"), TEXT("Email")},
-    {TEXT("7"), TEXT("Phone")},
-    {TEXT("8"), TEXT("WAID")},
-    {TEXT("9"), TEXT("TNTID")},
-    {TEXT("10"), TEXT("AAID")},
-    {TEXT("11"), TEXT("Email_LC_SHA256")},
-    {TEXT("14"), TEXT("Phone_E.164")},
-    {TEXT("15"), TEXT("Phone_SHA256")},
-    {TEXT("16"), TEXT("Phone_SHA256_E.164")},
-    {TEXT("411"), TEXT("AdCloud")},
-    {TEXT("20914"), TEXT("GAID")},
-    {TEXT("20915"), TEXT("IDFA")},
-    {TEXT("20919"), TEXT("FCM")},
-    {TEXT("20920"), TEXT("APNS")},
-    {TEXT("FPID"), TEXT("FPID")},
+/* profile.md b.1. The original gives FPID no number that we know of: ours is the last one before
+ * the custom ones. */
+static const mu_builtin_namespace builtins[] = {
+    {0, TEXT("CORE"), TEXT("CORE"), MU_IDENTITY_COOKIE},
+    {4, TEXT("ECID"), TEXT("ECID"), MU_IDENTITY_COOKIE},
+    {6, TEXT("Email"), TEXT("Email"), MU_IDENTITY_EMAIL},
+    {7, TEXT("Phone"), TEXT("Phone"), MU_IDENTITY_PHONE},
+    {8, TEXT("WAID"), TEXT("Windows AID"), MU_IDENTITY_DEVICE},
+    {9, TEXT("TNTID"), TEXT("Adobe Target (TNTID)"), MU_IDENTITY_COOKIE},
+    {10, TEXT("AAID"), TEXT("Adobe Analytics (AAID)"), MU_IDENTITY_COOKIE},
+    {11, TEXT("Email_LC_SHA256"), TEXT("Email (SHA256, lowercased)"), MU_IDENTITY_EMAIL},
+    {14, TEXT("Phone_E.164"), TEXT("Phone (E.164)"), MU_IDENTITY_PHONE},
+    {15, TEXT("Phone_SHA256"), TEXT("Phone (SHA256)"), MU_IDENTITY_PHONE},
+    {16, TEXT("Phone_SHA256_E.164"), TEXT("Phone (SHA256_E.164)"), MU_IDENTITY_PHONE},
+    {411, TEXT("AdCloud"), TEXT("AdCloud"), MU_IDENTITY_COOKIE},
+    {20914, TEXT("GAID"), TEXT("Google Ad ID (GAID)"), MU_IDENTITY_DEVICE},
+    {20915, TEXT("IDFA"), TEXT("Apple IDFA (ID for Apple)"), MU_IDENTITY_DEVICE},
+    {20919, TEXT("FCM"), TEXT("Firebase Cloud Messaging"), MU_IDENTITY_DEVICE},
+    {20920, TEXT("APNS"), TEXT("Apple Push Notification Service"), MU_IDENTITY_DEVICE},
+    {MU_NAMESPACE_CUSTOM_ID_MIN - 1, TEXT("FPID"), TEXT("First-party ID"), MU_IDENTITY_COOKIE},
 };
 
-static const builtin_namespace *find_builtin(mu_str code)
+#define N_BUILTINS (sizeof builtins / sizeof builtins[0])
+
+static const mu_str type_texts[] = {
+    [MU_IDENTITY_PARTNER] = TEXT("PARTNER"),
+    [MU_IDENTITY_COOKIE] = TEXT("COOKIE"),
+    [MU_IDENTITY_DEVICE] = TEXT("DEVICE"),
+    [MU_IDENTITY_CROSS_DEVICE] = TEXT("CROSS_DEVICE"),
+    [MU_IDENTITY_EMAIL] = TEXT("EMAIL"),
+    [MU_IDENTITY_PHONE] = TEXT("PHONE"),
+    [MU_IDENTITY_NON_PEOPLE] = TEXT("NON_PEOPLE"),
+};
+
+mu_str mu_identity_type_text(mu_identity_type type)
 {
-    for (size_t i = 0; i < sizeof builtins / sizeof builtins[0]; i++)
-        if (mu_str_equal_ascii_nocase(builtins[i].code, code) || mu_str_equal(builtins[i].id, code))
+    return type_texts[type];
+}
+
+/* MOBILE is what older namespaces have for PHONE. */
+bool mu_identity_type_parse(mu_str text, mu_identity_type *out)
+{
+    if (mu_str_equal_ascii_nocase(text, MU_STR("MOBILE"))) {
+        *out = MU_IDENTITY_PHONE;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof type_texts / sizeof type_texts[0]; i++)
+        if (mu_str_equal_ascii_nocase(text, type_texts[i])) {
+            *out = (mu_identity_type)i;
+            return true;
+        }
+    return false;
+}
+
+uint32_t mu_builtin_namespaces(const mu_builtin_namespace **out)
+{
+    *out = builtins;
+    return N_BUILTINS;
+}
+
+/* Whether `text` is the number in decimal as it is written shortest. */
+static bool is_decimal(mu_str text, uint32_t number)
+{
+    char digits[16];
+    int length = snprintf(digits, sizeof digits, "%u", number);
+    return mu_str_equal(text, (mu_str){digits, (size_t)length});
+}
+
+const mu_builtin_namespace *mu_builtin_namespace_find(mu_str code)
+{
+    bool may_be_id = code.len > 0 && code.ptr[0] >= '0' && code.ptr[0] <= '9';
+    for (size_t i = 0; i < N_BUILTINS; i++)
+        if (mu_str_equal_ascii_nocase(builtins[i].code, code) ||
+            (may_be_id && is_decimal(code, builtins[i].id)))
             return &builtins[i];
     return NULL;
 }
@@ -59,7 +105,8 @@ const mu_namespaces *mu_namespaces_new(mu_arena *arena, const mu_schema *schema)
         size_t unique = i - schema->n_identity_paths;
         mu_str code = i < schema->n_identity_paths ? schema->identity_paths[i].namespace_code
                                                    : schema->unique_namespaces[unique];
-        if (find_builtin(code) == NULL && find_code(namespaces->n, codes, code) == NULL)
+        if (mu_builtin_namespace_find(code) == NULL &&
+            find_code(namespaces->n, codes, code) == NULL)
             codes[namespaces->n++] = code;
     }
     namespaces->codes = codes;
@@ -73,7 +120,7 @@ const mu_namespaces *mu_namespaces_new(mu_arena *arena, const mu_schema *schema)
 
 mu_str mu_namespaces_spelling(const mu_namespaces *namespaces, mu_str code)
 {
-    const builtin_namespace *builtin = find_builtin(code);
+    const mu_builtin_namespace *builtin = mu_builtin_namespace_find(code);
     if (builtin != NULL)
         return builtin->code;
     const mu_str *own = find_code(namespaces->n, namespaces->codes, code);
