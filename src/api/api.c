@@ -4,8 +4,8 @@
 
 /* Every resource, in the order of the routes. */
 static mu_api_resource *const resources[] = {
-    mu_api_add_token,
-    mu_api_add_sandboxes,
+    mu_api_add_token,  mu_api_add_sandboxes, mu_api_add_merge_policies, mu_api_add_datasets,
+    mu_api_add_labels, mu_api_add_flows,     mu_api_add_stored,
 };
 
 /* -------- the life of an api -------- */
@@ -54,6 +54,7 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
         return mu_fail(err, MU_E_NOMEM, "out of memory for the API");
     mu_arena_init(&api->arena, SIZE_MAX);
     pthread_rwlock_init(&api->sandbox_lock, NULL);
+    pthread_mutex_init(&api->edit_lock, NULL);
     copy_options(api, options);
     api->check = (mu_http_check){mu_api_check, api};
     api->check_client = (mu_http_check){mu_api_check_client, api};
@@ -73,6 +74,7 @@ void mu_api_free(mu_api *api)
     if (api == NULL)
         return;
     mu_api_tokens_free(api->tokens);
+    pthread_mutex_destroy(&api->edit_lock);
     pthread_rwlock_destroy(&api->sandbox_lock);
     mu_arena_free(&api->arena);
     free(api);

@@ -40,6 +40,7 @@ struct mu_api {
     pthread_rwlock_t sandbox_lock;
     mu_api_sandbox *sandboxes; /* in the order they were made */
     mu_api_tokens *tokens;
+    pthread_mutex_t edit_lock; /* held by handlers that read documents to change several */
 };
 
 static inline int64_t mu_api_now_ms(const mu_api *api)
@@ -63,7 +64,8 @@ MU_CHECKED mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_
 
 /* The functions of the resources, each adding its routes. */
 typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err);
-mu_api_resource mu_api_add_sandboxes, mu_api_add_token;
+mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
+    mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored;
 
 /* -------- who asks: gate.c -------- */
 
@@ -117,6 +119,7 @@ const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_s
 const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name);
 
 /* {"sandboxId","sandboxName","type","default"} (api.md 7). */
+mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox);
 void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox);
 
 /* -------- merge policies: merge_policies.c -------- */
@@ -124,6 +127,11 @@ void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox)
 /* Gives the sandbox its default merge policy when it has none at all (P28). */
 MU_CHECKED mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *sandbox,
                                              mu_err *err);
+
+/* A sandbox's merge policy by its id, or, where that is empty, the default of the class
+ * "_xdm.context.profile"; when no policy is the default: c.3. In `arena`. MU_E_NOT_FOUND. */
+MU_CHECKED mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str id,
+                                       mu_merge_policy *out, mu_err *err);
 
 /* -------- errors: errors.c -------- */
 
@@ -167,6 +175,17 @@ MU_CHECKED mu_code mu_api_json_text(mu_arena *arena, const mu_json *json, mu_str
 /* Sets a member of an object (its items are copied into `arena`, so that other holders of the old
  * tree see no change); `json` that is no object becomes one. */
 void mu_api_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value);
+/* An object of these members; names are borrowed. */
+typedef struct mu_api_member {
+    mu_str name;
+    mu_json value;
+} mu_api_member;
+mu_json mu_api_json_object(mu_arena *arena, size_t n, const mu_api_member *members);
+#define MU_API_OBJECT(arena, ...)                                                                  \
+    mu_api_json_object((arena), sizeof((mu_api_member[]){__VA_ARGS__}) / sizeof(mu_api_member),    \
+                       (mu_api_member[]){__VA_ARGS__})
+/* An array of one string. */
+mu_json mu_api_json_strings(mu_arena *arena, size_t n, const mu_str *items);
 void mu_api_json_unset(mu_arena *arena, mu_json *json, mu_str name);
 static inline mu_json mu_api_json_string(mu_str text)
 {
@@ -198,6 +217,10 @@ MU_CHECKED mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_jso
                                 mu_err *err);
 /* Whether a body is operations, and not members to be merged. */
 bool mu_api_is_operations(const mu_json *body);
+/* One `property` filter (profile.md a.3, api.md 4): "path==value", "!=", "~" (a regular
+ * expression); elements of arrays are looked at each. A text without an operator is MU_E_INPUT. */
+MU_CHECKED mu_code mu_api_property_matches(const mu_json *json, mu_str property, bool *out,
+                                           mu_err *err);
 /* RFC 7396: members laid over, null removes; at most 64 deep. */
 MU_CHECKED mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_json *patch,
                                 mu_err *err);

@@ -139,6 +139,25 @@ void mu_api_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value)
     *own_member(arena, json, name) = value;
 }
 
+mu_json mu_api_json_object(mu_arena *arena, size_t n, const mu_api_member *members)
+{
+    mu_str *names = MU_NEW_ARRAY(arena, mu_str, n);
+    mu_json *items = MU_NEW_ARRAY(arena, mu_json, n);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = members[i].name;
+        items[i] = members[i].value;
+    }
+    return (mu_json){.kind = MU_JSON_OBJECT, .n = (uint32_t)n, .names = names, .items = items};
+}
+
+mu_json mu_api_json_strings(mu_arena *arena, size_t n, const mu_str *texts)
+{
+    mu_json *items = MU_NEW_ARRAY(arena, mu_json, n);
+    for (size_t i = 0; i < n; i++)
+        items[i] = mu_api_json_string(texts[i]);
+    return (mu_json){.kind = MU_JSON_ARRAY, .n = (uint32_t)n, .items = items};
+}
+
 static void remove_at(mu_arena *arena, mu_json *json, uint32_t i)
 {
     mu_json *items = own_items(arena, json);

@@ -87,18 +87,22 @@ const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name)
     return found;
 }
 
+mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox)
+{
+    mu_str type = sandbox->is_production ? MU_STR("production") : MU_STR("development");
+    return MU_API_OBJECT(arena, {MU_STR("sandboxId"), mu_api_json_string(sandbox->id)},
+                         {MU_STR("sandboxName"), mu_api_json_string(sandbox->name)},
+                         {MU_STR("type"), mu_api_json_string(type)},
+                         {MU_STR("default"), mu_api_json_boolean(sandbox->is_default)});
+}
+
 void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox)
 {
-    mu_json_begin_object(writer);
-    mu_json_name(writer, MU_STR("sandboxId"));
-    mu_json_string(writer, sandbox->id);
-    mu_json_name(writer, MU_STR("sandboxName"));
-    mu_json_string(writer, sandbox->name);
-    mu_json_name(writer, MU_STR("type"));
-    mu_json_string(writer, sandbox->is_production ? MU_STR("production") : MU_STR("development"));
-    mu_json_name(writer, MU_STR("default"));
-    mu_json_boolean(writer, sandbox->is_default);
-    mu_json_end_object(writer);
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_json json = mu_api_sandbox_json(&arena, sandbox);
+    mu_json_value(writer, &json);
+    mu_arena_free(&arena);
 }
 
 /* -------- making -------- */
@@ -115,27 +119,17 @@ static mu_json new_document(const mu_api *api, mu_arena *arena, const sandbox_fa
                             mu_str title, mu_str user)
 {
     mu_json now = plain_time(arena, mu_api_now_ms(api));
-    const struct {
-        mu_str name;
-        mu_json value;
-    } members[] = {
-        {MU_STR("id"), mu_api_json_string(facts->id)},
-        {MU_STR("name"), mu_api_json_string(facts->name)},
-        {MU_STR("title"), mu_api_json_string(title)},
-        {MU_STR("state"), mu_api_json_string(MU_STR("active"))},
-        {MU_STR("type"), mu_api_json_string(facts->type)},
-        {MU_STR("region"), mu_api_json_string(MU_STR("local"))},
-        {MU_STR("isDefault"), mu_api_json_boolean(facts->is_default)},
-        {MU_STR("eTag"), mu_api_json_integer(1)},
-        {MU_STR("createdDate"), now},
-        {MU_STR("lastModifiedDate"), now},
-        {MU_STR("createdBy"), mu_api_json_string(user)},
-        {MU_STR("lastModifiedBy"), mu_api_json_string(user)},
-    };
-    mu_json json = {.kind = MU_JSON_OBJECT};
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        mu_api_json_set(arena, &json, members[i].name, members[i].value);
-    return json;
+    return MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(facts->id)},
+                         {MU_STR("name"), mu_api_json_string(facts->name)},
+                         {MU_STR("title"), mu_api_json_string(title)},
+                         {MU_STR("state"), mu_api_json_string(MU_STR("active"))},
+                         {MU_STR("type"), mu_api_json_string(facts->type)},
+                         {MU_STR("region"), mu_api_json_string(MU_STR("local"))},
+                         {MU_STR("isDefault"), mu_api_json_boolean(facts->is_default)},
+                         {MU_STR("eTag"), mu_api_json_integer(1)}, {MU_STR("createdDate"), now},
+                         {MU_STR("lastModifiedDate"), now},
+                         {MU_STR("createdBy"), mu_api_json_string(user)},
+                         {MU_STR("lastModifiedBy"), mu_api_json_string(user)});
 }
 
 /* Writes the document, opens the sandbox and gives it what a fresh one has. The document first:
