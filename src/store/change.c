@@ -149,6 +149,11 @@ mu_code mu_change_begin_in_memory(mu_store *store, mu_change **out, mu_err *err)
     return mu_change_begin_kind(store, MU_CHANGE_MEMORY, out, err);
 }
 
+const mu_snapshot *mu_change_base(const mu_change *change)
+{
+    return change->base;
+}
+
 void mu_part_remove_file(const char *folder, uint64_t id)
 {
     char path[MU_PATH_MAX];

@@ -77,18 +77,20 @@ static mu_code kill_moved(commit_plan *plan, const mu_part *part, mu_dead_row de
     return MU_OK;
 }
 
-/* What the change kills in part p of its base. */
+/* What the change kills in part p of its base. A row that was dead there already is carried along
+ * by whoever moves it: looking for its pid would find a later row. */
 static mu_code gather_killed(commit_plan *plan, uint32_t p, bool is_durable, mu_err *err)
 {
     const mu_row_list *killed = &plan->change->killed[p];
-    const mu_part_handle *handle = plan->change->base->state.parts[p].handle;
-    uint32_t now = mu_snapshot_find_part(plan->current, handle->id);
+    const mu_state_part *base = &plan->change->base->state.parts[p];
+    const mu_dead_rows *dead = is_durable ? base->durable : base->shown;
+    uint32_t now = mu_snapshot_find_part(plan->current, base->handle->id);
     for (size_t i = 0; i < killed->n; i++) {
         if (now != UINT32_MAX)
             MU_TRY(mu_row_list_add(&plan->killed[now], killed->rows[i], err));
-        else
-            MU_TRY(kill_moved(plan, handle->part, killed->rows[i], 0, plan->current->state.n_parts,
-                              is_durable, err));
+        else if (!mu_dead_rows_has(dead, killed->rows[i].row))
+            MU_TRY(kill_moved(plan, base->handle->part, killed->rows[i], 0,
+                              plan->current->state.n_parts, is_durable, err));
     }
     return MU_OK;
 }
@@ -385,6 +387,20 @@ static mu_code show_result(disk_commit *commit, mu_err *err)
     return code;
 }
 
+/* What is in memory goes further than what is on disk: a mark on disk would leave it behind. */
+static mu_code check_mark(const disk_commit *commit, mu_err *err)
+{
+    const mu_state *state = &commit->durable.current->state;
+    if (commit->change->mark == NULL)
+        return MU_OK;
+    for (uint32_t p = 0; p < state->n_parts; p++)
+        if (mu_part_handle_is_in_memory(state->parts[p].handle) ||
+            state->parts[p].shown != state->parts[p].durable)
+            return mu_fail(err, MU_E_CONFLICT,
+                           "a change on disk cannot set the mark before a fold");
+    return MU_OK;
+}
+
 static mu_code commit_prepared(disk_commit *commit, mu_err *err)
 {
     mu_change *change = commit->change;
@@ -393,6 +409,7 @@ static mu_code commit_prepared(disk_commit *commit, mu_err *err)
     if (change->has_schema)
         MU_TRY(mu_schema_version_read(schema, &commit->schema, err));
     MU_TRY(make_plan(change, mu_store_current(store), true, &commit->durable, err));
+    MU_TRY(check_mark(commit, err));
     plan_edit(commit, change->has_schema ? &schema : NULL);
     MU_TRY(make_next(change, mu_snapshot_hold(commit->durable.current), &commit->durable,
                      commit->schema, &commit->next, err));

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/thread.h"
 #include "store/store_int.h"
 #include "tests/support/part_rows.h"
 
@@ -203,6 +204,89 @@ static _Noreturn void run_child(const char *folder, uint64_t step, int pipe_end)
     }
 }
 
+/* -------- the same in memory, with folds and merges beside it -------- */
+
+static void do_step_in_memory(world *w, mu_store *store, uint64_t step)
+{
+    mu_err err;
+    mu_change *change;
+    new_row rows[N_PEOPLE];
+    uint32_t n = 0;
+    must(mu_change_begin_in_memory(store, &change, &err), &err);
+    const mu_entity *entity = mu_snapshot_entity(mu_change_base(change), MU_STR("profile"));
+    for (uint32_t person = 0; person < N_PEOPLE; person++) {
+        mu_row_place place;
+        bool found = false;
+        if (!is_touched(person, step))
+            continue;
+        rows[n++] = (new_row){person, person + 1};
+        if (entity != NULL)
+            must(mu_entity_find_pid(entity, person + 1, &found, &place, &err), &err);
+        if (found)
+            must(mu_change_kill_row(change, MU_STR("profile"), place, &err), &err);
+    }
+    qsort(rows, n, sizeof *rows, compare_new_rows);
+    write_half(w, change, step, n, rows, 0);
+    write_half(w, change, step, n, rows, 1);
+    mu_change_set_mark(change, &(mu_mark){step, N_PEOPLE + 1, MU_STR("")});
+    must(mu_change_commit(change, &err), &err);
+}
+
+typedef struct fold_child {
+    mu_store *store;
+    uint64_t step;
+    int pipe_end;
+} fold_child;
+
+/* Each fold is acknowledged with a step that it must hold. */
+static void fold_and_tell(fold_child *c)
+{
+    mu_err err;
+    for (;;) {
+        mu_snapshot *snapshot;
+        must(mu_snapshot_acquire(c->store, &snapshot, &err), &err);
+        uint64_t step = mu_snapshot_mark(snapshot).next_sequence;
+        mu_snapshot_release(snapshot);
+        must(mu_store_fold(c->store, NULL, &err), &err);
+        if (write(c->pipe_end, &step, sizeof step) != sizeof step)
+            _exit(8);
+    }
+}
+
+static mu_code run_part_of_child(void *context, unsigned worker, size_t item, mu_err *err)
+{
+    fold_child *c = context;
+    (void)worker;
+    if (item == 0)
+        fold_and_tell(c);
+    for (unsigned i = 0; item == 1; i++) {
+        bool merged;
+        MU_TRY(i % 8 == 0 ? mu_store_purge(c->store, NULL, err)
+                          : mu_store_merge(c->store, NULL, &merged, err));
+    }
+    for (;;) {
+        world w;
+        make_world(&w);
+        do_step_in_memory(&w, c->store, ++c->step);
+        mu_arena_free(&w.arena);
+    }
+}
+
+static _Noreturn void run_folding_child(const char *folder, uint64_t step, int pipe_end)
+{
+    mu_err err;
+    world w;
+    mu_change *change;
+    fold_child c = {.step = step, .pipe_end = pipe_end};
+    must(mu_store_open(folder, MU_STR("prod"), MU_STORE_WRITE, &c.store, &err), &err);
+    make_world(&w);
+    must(mu_change_begin(c.store, &change, &err), &err);
+    mu_change_set_schema(change, w.schema);
+    must(mu_change_commit(change, &err), &err);
+    must(mu_parallel_for(3, 3, run_part_of_child, &c, &err), &err);
+    _exit(7);
+}
+
 /* -------- the process that looks -------- */
 
 static void sleep_us(uint32_t us)
@@ -214,7 +298,7 @@ static void sleep_us(uint32_t us)
 /* Runs a child from `step` until `n_acknowledged` steps are done and some time more, and kills it;
  * returns the last step that it acknowledged. */
 static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_acknowledged,
-                             uint32_t us)
+                             uint32_t us, void (*run)(const char *, uint64_t, int))
 {
     int ends[2], status;
     uint64_t acknowledged;
@@ -224,7 +308,7 @@ static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_ackno
     assert_true(child >= 0);
     if (child == 0) {
         close(ends[0]);
-        run_child(folder, step, ends[1]);
+        run(folder, step, ends[1]);
     }
     close(ends[1]);
     for (uint32_t i = 0; i < n_acknowledged; i++) {
@@ -298,7 +382,8 @@ static void a_kill_leaves_the_old_or_the_new_state(void **state)
     uint64_t step = 0, n_lost = 0;
     for (unsigned i = 0; i < n_kills; i++) {
         uint32_t n_wanted = i < 3 ? 0 : mu_dice_below(&dice, 8); /* 0: while it opens */
-        uint64_t acknowledged = run_and_kill(folder, step, n_wanted, mu_dice_below(&dice, 9000));
+        uint64_t acknowledged =
+            run_and_kill(folder, step, n_wanted, mu_dice_below(&dice, 9000), run_child);
         uint64_t found = check_store(folder, MU_STORE_READ);
         if (found != acknowledged && found != acknowledged + 1)
             fail_msg("kill %u: step %llu was acknowledged, step %llu is there", i,
@@ -314,8 +399,53 @@ static void a_kill_leaves_the_old_or_the_new_state(void **state)
     mu_remove_folder(folder);
 }
 
+/* How far the mark goes. */
+static uint64_t marked_step(const char *folder)
+{
+    mu_err err;
+    mu_store *store;
+    mu_snapshot *snapshot;
+    mu_code code = mu_store_open(folder, MU_STR("prod"), MU_STORE_READ, &store, &err);
+    if (code == MU_E_NOT_FOUND)
+        return 0;
+    must(code, &err);
+    must(mu_snapshot_acquire(store, &snapshot, &err), &err);
+    uint64_t step = mu_snapshot_mark(snapshot).next_sequence;
+    mu_snapshot_release(snapshot);
+    mu_store_close(store);
+    return step;
+}
+
+static void a_kill_during_folds_and_merges_leaves_what_was_folded(void **state)
+{
+    (void)state;
+    mu_dice dice;
+    mu_dice_init(&dice, mu_dice_seed("store/crash", 1));
+    char *folder = mu_make_temporary_folder();
+    unsigned n_kills = mu_dice_cases(40) + 4;
+    uint64_t step = 0;
+    for (unsigned i = 0; i < n_kills; i++) {
+        uint32_t n_wanted = i < 3 ? 0 : mu_dice_below(&dice, 8);
+        uint64_t acknowledged =
+            run_and_kill(folder, step, n_wanted, mu_dice_below(&dice, 20000), run_folding_child);
+        uint64_t found = marked_step(folder);
+        if (found < acknowledged)
+            fail_msg("kill %u: step %llu was folded, step %llu is there", i,
+                     (unsigned long long)acknowledged, (unsigned long long)found);
+        assert_int_equal(check_store(folder, MU_STORE_READ), found);
+        assert_int_equal(check_store(folder, MU_STORE_WRITE), found);
+        assert_int_equal(marked_step(folder), found);
+        step = found;
+    }
+    printf("%u kills, %llu steps folded\n", n_kills, (unsigned long long)step);
+    assert_true(step > 0);
+    mu_remove_folder(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_kill_leaves_the_old_or_the_new_state)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_kill_leaves_the_old_or_the_new_state),
+        cmocka_unit_test(a_kill_during_folds_and_merges_leaves_what_was_folded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

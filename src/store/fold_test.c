@@ -113,12 +113,12 @@ static int compare_planned(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void kill_person(mu_change *change, const mu_snapshot *snapshot, uint32_t person)
+static void kill_person(mu_change *change, uint32_t person)
 {
     mu_err err;
     bool found = false;
     mu_row_place place;
-    const mu_entity *entity = mu_snapshot_entity(snapshot, profile());
+    const mu_entity *entity = mu_snapshot_entity(mu_change_base(change), profile());
     assert_non_null(entity);
     assert_done(mu_entity_find_pid(entity, person + 1, &found, &place, &err), err);
     assert_true(found);
@@ -139,12 +139,11 @@ static void begin_step(fixture *f, mu_change **out, uint32_t percent)
     uint32_t n = 0;
     f->shown.step++;
     assert_done(mu_change_begin_in_memory(f->store, &change, &err), err);
-    mu_snapshot *snapshot = snapshot_of(f->store);
     for (uint32_t person = 0; person < N_PEOPLE; person++) {
         if (!mu_dice_percent(&f->dice, percent))
             continue;
         if (!mu_value_is_null(f->shown.rows[person]))
-            kill_person(change, snapshot, person);
+            kill_person(change, person);
         f->shown.rows[person] = MU_VALUE_NULL;
         if (mu_dice_percent(&f->dice, 15))
             continue;
@@ -154,7 +153,6 @@ static void begin_step(fixture *f, mu_change **out, uint32_t percent)
             mu_random_row(&f->arena, &f->dice, f->type, mu_dice_below(&f->dice, 4));
         plan[n++] = (planned_row){person, f->shown.rows[person]};
     }
-    mu_snapshot_release(snapshot);
     qsort(plan, n, sizeof *plan, compare_planned);
     mu_part_writer *writer = NULL;
     assert_done(mu_part_writer_new(change, profile(), f->type, &writer, &err), err);

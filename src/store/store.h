@@ -208,7 +208,11 @@ MU_CHECKED mu_code mu_change_new_pids(mu_change *change, mu_str entity, uint32_t
 /* The schema that the change's parts follow; must extend the one before. */
 void mu_change_set_schema(mu_change *change, const mu_schema *schema);
 
-/* Marks a row of the snapshot that the change started from as replaced. */
+/* The snapshot that the change started from, as long as the change lives: a fold or merge may have
+ * moved rows since another one was acquired. */
+const mu_snapshot *mu_change_base(const mu_change *change);
+
+/* Marks a row of mu_change_base as replaced. */
 MU_CHECKED mu_code mu_change_kill_row(mu_change *change, mu_str entity, mu_row_place place,
                                       mu_err *err);
 
