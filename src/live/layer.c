@@ -122,7 +122,8 @@ static mu_code build_parts(layer_build *layer, mu_err *err)
             mu_part_writer_abandon(layer->writer);
     }
     if (code == MU_OK)
-        code = mu_layer_add_lookups(layer->sandbox, layer->frozen, layer->base, layer->change, err);
+        code = mu_layer_add_lookups(layer->sandbox, layer->frozen, mu_change_base(layer->change),
+                                    layer->change, err);
     return code;
 }
 
@@ -142,6 +143,8 @@ static mu_code commit_layer(layer_build *layer, mu_err *err)
 {
     mu_arena arena;
     MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
+    /* A fold may have moved rows since: what dies must be named as the change sees it. */
+    layer->entity = mu_snapshot_entity(mu_change_base(layer->change), MU_STR("profile"));
     mu_arena_init(&arena, SIZE_MAX);
     mu_code code = build_parts(layer, err);
     if (code == MU_OK) {
