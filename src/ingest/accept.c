@@ -262,7 +262,7 @@ void mu_accept(mu_arena *arena, const mu_accept_context *context, const mu_datas
                MU_STR("Only records of the profile class can be merged and deleted."));
         return;
     }
-    job.entity = mu_plain_form(arena, entity);
+    job.entity = mu_xdm_plain_entity(dataset->schema, entity, arena);
     if (validate(&job) && make_record(&job))
         out->outcome = dataset->for_profile ? MU_ACCEPTED : MU_ACCEPTED_NOT_KEPT;
 }

@@ -5,10 +5,6 @@
 #include "identity/identity.h"
 #include "ingest/accept.h"
 
-/* The entity in its plain form (P4): `entity` itself when it is that already, else a copy in
- * `arena` that shares every text and tree that did not change. */
-const mu_json *mu_plain_form(mu_arena *arena, const mu_json *entity);
-
 /* The entity as compact JSON in `arena`, without segmentMembership.ups (P12). False when that takes
  * more than `max_bytes` bytes. */
 bool mu_compact_entity(mu_arena *arena, const mu_json *entity, size_t max_bytes, mu_str *out);

@@ -104,10 +104,10 @@ static void read_datasets(luma_shop *luma)
     }
 }
 
-static void add_namespace(luma_shop *luma, const char *code, uint32_t id, mu_identity_type type)
+static void add_namespace(luma_shop *luma, mu_str code, uint32_t id, mu_identity_type type)
 {
     luma->namespaces[luma->n_namespaces++] =
-        (mu_graph_namespace){.code = mu_str_from(code), .id = id, .type = type};
+        (mu_graph_namespace){.code = code, .id = id, .type = type};
 }
 
 static mu_graph_namespace *find_namespace(luma_shop *luma, mu_str code)
@@ -134,17 +134,17 @@ void luma_set_priorities(luma_shop *luma, bool on)
 
 static void read_namespaces(luma_shop *luma)
 {
-    add_namespace(luma, "ECID", 4, MU_IDENTITY_COOKIE);
-    add_namespace(luma, "Email", 6, MU_IDENTITY_EMAIL);
-    add_namespace(luma, "Phone", 7, MU_IDENTITY_PHONE);
-    add_namespace(luma, "GAID", 20914, MU_IDENTITY_DEVICE);
+    add_namespace(luma, MU_STR("ECID"), 4, MU_IDENTITY_COOKIE);
+    add_namespace(luma, MU_STR("Email"), 6, MU_IDENTITY_EMAIL);
+    add_namespace(luma, MU_STR("Phone"), 7, MU_IDENTITY_PHONE);
+    add_namespace(luma, MU_STR("GAID"), 20914, MU_IDENTITY_DEVICE);
     const mu_json *list = mu_json_member(luma_json(luma, "namespaces.json"), MU_STR("custom"));
     for (uint32_t i = 0; i < list->n; i++)
-        add_namespace(luma, mu_json_member_string(&list->items[i], MU_STR("code"), MU_STR("")).ptr,
+        add_namespace(luma, mu_json_member_string(&list->items[i], MU_STR("code"), MU_STR("")),
                       (uint32_t)mu_json_member(&list->items[i], MU_STR("id"))->integer,
                       MU_IDENTITY_CROSS_DEVICE);
-    add_namespace(luma, "partnerId", 10000003, MU_IDENTITY_PARTNER);
-    add_namespace(luma, "sku", 10000004, MU_IDENTITY_NON_PEOPLE);
+    add_namespace(luma, MU_STR("partnerId"), 10000003, MU_IDENTITY_PARTNER);
+    add_namespace(luma, MU_STR("sku"), 10000004, MU_IDENTITY_NON_PEOPLE);
 }
 
 mu_dataset *luma_dataset(luma_shop *luma, mu_str id)

@@ -39,50 +39,6 @@ static const mu_json *parse(fixture *f, const char *text)
     return json;
 }
 
-static void names_lose_what_only_the_prefixed_form_has(void **state)
-{
-    fixture *f = *state;
-    static const char *const cases[][2] = {
-        {"{\"xdm:person\":{\"xdm:name\":{\"xdm:firstName\":\"Ada\"}}}",
-         "{\"person\":{\"name\":{\"firstName\":\"Ada\"}}}"},
-        {"{\"@id\":\"1\",\"@type\":\"t\"}", "{\"_id\":\"1\",\"_type\":\"t\"}"},
-        {"{\"person\":{\"xdm:name\":1}}", "{\"person\":{\"name\":1}}"},
-        {"{\"repo:createDate\":1,\"repo:modifyDate\":2}",
-         "{\"_repo\":{\"createDate\":1,\"modifyDate\":2}}"},
-        {"{\"_repo\":{\"x\":1},\"repo:createDate\":2}", "{\"_repo\":{\"x\":1,\"createDate\":2}}"},
-        {"{\"repo:createDate\":2,\"_repo\":{\"x\":1}}", "{\"_repo\":{\"x\":1}}"},
-        {"{\"xdm:a\":1,\"a\":2}", "{\"a\":2}"},
-        {"{\"xdm:list\":[{\"xdm:a\":1},2,[{\"@id\":3}]]}",
-         "{\"list\":[{\"a\":1},2,[{\"_id\":3}]]}"},
-        {"{\"xdm:a\":{\"dc:title\":1}}", "{\"a\":{\"_dc\":{\"title\":1}}}"},
-        {"{\"xdm:optInOut\":{\"https://ns.adobe.com/xdm/channels/email\":\"in\"}}",
-         "{\"optInOut\":{\"https://ns.adobe.com/xdm/channels/email\":\"in\"}}"},
-        {"{\"xdm:\":1,\":x\":2,\"@x\":3}", "{\"xdm:\":1,\":x\":2,\"@x\":3}"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        mu_str text;
-        const mu_json *plain = mu_plain_form(&f->arena, parse(f, cases[i][0]));
-        assert_true(mu_compact_entity(&f->arena, plain, 4096, &text));
-        if (!mu_str_equal(text, mu_str_from(cases[i][1])))
-            fail_msg("%s gave " MU_STR_FMT, cases[i][0], MU_STR_ARG(text));
-    }
-}
-
-static void an_entity_in_the_plain_form_is_not_copied(void **state)
-{
-    fixture *f = *state;
-    static const char *const cases[] = {
-        "{}",
-        "{\"person\":{\"name\":{\"firstName\":\"xdm:Ada\"}},\"list\":[1,{\"a\":2}]}",
-        /* a map's key, in an entity that shows no sign of the prefixed form */
-        "{\"topics\":{\"sport:tennis\":true}}",
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const mu_json *json = parse(f, cases[i]);
-        assert_ptr_equal(mu_plain_form(&f->arena, json), json);
-    }
-}
-
 static void compact_text_is_what_the_writer_writes(void **state)
 {
     fixture *f = *state;
@@ -136,9 +92,6 @@ static void own_memberships_are_stripped_and_others_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(names_lose_what_only_the_prefixed_form_has, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(an_entity_in_the_plain_form_is_not_copied, setup, teardown),
         cmocka_unit_test_setup_teardown(compact_text_is_what_the_writer_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(own_memberships_are_stripped_and_others_stay, setup,
                                         teardown),
