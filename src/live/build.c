@@ -45,6 +45,7 @@ mu_code mu_build_content(const mu_build *build, const mu_capture *capture, uint3
     }
     MU_TRY(mu_content_gather(build->arena, build->schema, cluster, n_sources, sources, out, err));
     out->pid = capture->pid;
+    out->reader = build->reader;
     bool changed;
     if (build->refills)
         MU_TRY(mu_content_refresh(build->arena, build->schema, out, &changed, err));

@@ -24,6 +24,7 @@ static bool is_fold_due(const mu_sandbox *sandbox, const mu_live *live)
         return false;
     int64_t age = mu_live_now(live) - atomic_load(&sandbox->unfolded_since_ms);
     return atomic_load(&sandbox->unfolded_bytes) >= live->options.fold_bytes ||
+           atomic_load(&sandbox->memory_bytes) >= live->options.memory_max_bytes / 2 ||
            age >= (int64_t)live->options.fold_ms || age < 0;
 }
 
@@ -126,8 +127,10 @@ static mu_code trim(mu_live *live, bool rotates, mu_err *err)
     pthread_mutex_unlock(&live->wait_lock);
     for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next) {
         MU_TRY(advance_mark(one, err));
+        pthread_mutex_lock(&one->lock);
         uint64_t durable = mu_snapshot_mark(one->snapshot).next_sequence;
         uint64_t unfolded = atomic_load(&one->unfolded_from);
+        pthread_mutex_unlock(&one->lock);
         if (unfolded != 0 && unfolded < keep)
             keep = unfolded;
         else if (unfolded == 0 && durable != 0 && durable < keep)

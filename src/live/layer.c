@@ -1,11 +1,15 @@
 #include "live/live_int.h"
 
 #include "base/hash.h"
+#include "base/thread.h"
 
 #include <stdlib.h>
 
 /* So many profiles are captured under one hold of the lock: some tens of microseconds. */
 #define CAPTURES_AT_ONCE 64u
+
+/* Fewer profiles than this per thread are not worth a part of their own. */
+#define RANGE_PIDS_MIN 2048u
 
 /* -------- freezing -------- */
 
@@ -37,10 +41,18 @@ typedef struct layer_build {
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows yet */
     mu_change *change;
-    mu_part_writer *writer; /* NULL before the first row */
     uint32_t n_pids;
     uint32_t *pids; /* in the order of rows */
+    uint32_t n_ranges;
 } layer_build;
+
+/* A run of the pids, which one thread makes one part of. */
+typedef struct layer_range {
+    layer_build *layer;
+    mu_arena arena; /* of one profile */
+    mu_json_reader *reader;
+    mu_part_writer *writer; /* NULL before the first row */
+} layer_range;
 
 static int compare_mixed(const void *a, const void *b)
 {
@@ -58,24 +70,27 @@ static mu_code kill_old_row(layer_build *layer, uint32_t pid, mu_err *err)
     return found ? mu_change_kill_row(layer->change, MU_STR("profile"), place, err) : MU_OK;
 }
 
-static mu_code add_row(layer_build *layer, mu_arena *arena, mu_content *content, mu_err *err)
+static mu_code add_row(layer_range *range, mu_content *content, mu_err *err)
 {
+    layer_build *layer = range->layer;
     mu_value row;
-    MU_TRY(mu_content_row(arena, layer->schema, content, &row, err));
-    if (layer->writer == NULL)
+    MU_TRY(mu_content_row(&range->arena, layer->schema, content, &row, err));
+    if (range->writer == NULL)
         MU_TRY(mu_part_writer_new(layer->change, MU_STR("profile"), layer->schema->row,
-                                  &layer->writer, err));
-    return mu_part_writer_add(layer->writer, content->pid, content->cluster.identities[0].identity,
+                                  &range->writer, err));
+    return mu_part_writer_add(range->writer, content->pid, content->cluster.identities[0].identity,
                               row, err);
 }
 
-static mu_code build_one(layer_build *layer, mu_arena *arena, const mu_capture *capture,
-                         mu_err *err)
+static mu_code build_one(layer_range *range, const mu_capture *capture, mu_err *err)
 {
+    layer_build *layer = range->layer;
+    mu_arena *arena = &range->arena;
     MU_TRY(kill_old_row(layer, capture->pid, err));
     if (!capture->exists)
         return MU_OK;
     mu_build build = {.arena = arena,
+                      .reader = range->reader,
                       .schema = layer->schema,
                       .entity = layer->entity,
                       .refills = layer->frozen->refills};
@@ -85,46 +100,58 @@ static mu_code build_one(layer_build *layer, mu_arena *arena, const mu_capture *
         MU_NEW_ARRAY(arena, mu_applied_record, mu_build_count(layer->frozen, capture));
     MU_TRY(mu_build_records(arena, layer->frozen, capture, records, &n, err));
     MU_TRY(mu_build_content(&build, capture, n, records, &content, err));
-    return mu_content_is_empty(&content) ? MU_OK : add_row(layer, arena, &content, err);
+    return mu_content_is_empty(&content) ? MU_OK : add_row(range, &content, err);
 }
 
-static mu_code build_profiles(layer_build *layer, mu_err *err)
+static mu_code build_some(layer_range *range, uint32_t n, const uint32_t *pids, mu_err *err)
 {
     const mu_capture *captures[CAPTURES_AT_ONCE];
-    mu_sandbox *sandbox = layer->sandbox;
-    mu_code code = MU_OK;
-    mu_arena arena;
-    mu_arena_init(&arena, SIZE_MAX);
-    for (uint32_t begin = 0; code == MU_OK && begin < layer->n_pids; begin += CAPTURES_AT_ONCE) {
-        uint32_t n = layer->n_pids - begin;
-        if (n > CAPTURES_AT_ONCE)
-            n = CAPTURES_AT_ONCE;
-        pthread_mutex_lock(&sandbox->lock);
-        for (uint32_t i = 0; i < n; i++)
-            captures[i] = mu_capture_frozen(sandbox, layer->pids[begin + i]);
-        pthread_mutex_unlock(&sandbox->lock);
-        for (uint32_t i = 0; code == MU_OK && i < n; i++) {
-            mu_arena_reset(&arena);
-            code = build_one(layer, &arena, captures[i], err);
-        }
+    mu_sandbox *sandbox = range->layer->sandbox;
+    pthread_mutex_lock(&sandbox->lock);
+    for (uint32_t i = 0; i < n; i++)
+        captures[i] = mu_capture_frozen(sandbox, pids[i]);
+    pthread_mutex_unlock(&sandbox->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        mu_arena_reset(&range->arena);
+        MU_TRY(build_one(range, captures[i], err));
     }
-    mu_arena_free(&arena);
+    return MU_OK;
+}
+
+static mu_code finish_range(layer_range *range, mu_code code, mu_err *err)
+{
+    mu_arena_free(&range->arena);
+    mu_json_reader_free(range->reader);
+    if (range->writer == NULL)
+        return code;
+    if (code == MU_OK)
+        return mu_part_writer_finish(range->writer, err);
+    mu_part_writer_abandon(range->writer);
     return code;
+}
+
+static mu_code build_range(void *context, unsigned worker, size_t item, mu_err *err)
+{
+    layer_build *layer = context;
+    layer_range range = {.layer = layer, .reader = mu_json_reader_new()};
+    uint32_t end = (uint32_t)((item + 1) * layer->n_pids / layer->n_ranges);
+    mu_code code = MU_OK;
+    (void)worker;
+    mu_arena_init(&range.arena, SIZE_MAX);
+    for (uint32_t at = (uint32_t)(item * layer->n_pids / layer->n_ranges), n;
+         code == MU_OK && at < end; at += n) {
+        n = end - at < CAPTURES_AT_ONCE ? end - at : CAPTURES_AT_ONCE;
+        code = build_some(&range, n, layer->pids + at, err);
+    }
+    return finish_range(&range, code, err);
 }
 
 static mu_code build_parts(layer_build *layer, mu_err *err)
 {
-    mu_code code = build_profiles(layer, err);
-    if (layer->writer != NULL) {
-        if (code == MU_OK)
-            code = mu_part_writer_finish(layer->writer, err);
-        else
-            mu_part_writer_abandon(layer->writer);
-    }
-    if (code == MU_OK)
-        code = mu_layer_add_lookups(layer->sandbox, layer->frozen, mu_change_base(layer->change),
-                                    layer->change, err);
-    return code;
+    unsigned n_threads = layer->sandbox->live->options.n_threads;
+    layer->n_ranges = n_threads > 1 && layer->n_pids >= RANGE_PIDS_MIN * n_threads ? n_threads : 1;
+    MU_TRY(mu_parallel_for(layer->n_ranges, layer->n_ranges, build_range, layer, err));
+    return mu_layer_add_lookups(layer->sandbox, layer->frozen, layer->base, layer->change, err);
 }
 
 static void set_mark(layer_build *layer, mu_arena *arena)
@@ -177,6 +204,7 @@ static void show(layer_build *layer, mu_snapshot *snapshot)
             move_home(sandbox, frozen->early[i]);
     mu_snapshot *old = sandbox->snapshot;
     sandbox->snapshot = snapshot;
+    atomic_store(&sandbox->memory_bytes, mu_snapshot_memory_bytes(snapshot));
     sandbox->frozen = NULL;
     pthread_mutex_unlock(&sandbox->lock);
     if (frozen->erases)
@@ -238,6 +266,7 @@ mu_code mu_sandbox_take_snapshot(mu_sandbox *sandbox, mu_err *err)
         pthread_mutex_lock(&sandbox->lock);
         mu_snapshot *old = sandbox->snapshot;
         sandbox->snapshot = snapshot;
+        atomic_store(&sandbox->memory_bytes, mu_snapshot_memory_bytes(snapshot));
         pthread_mutex_unlock(&sandbox->lock);
         mu_snapshot_release(old);
     }

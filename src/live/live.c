@@ -90,7 +90,7 @@ static mu_code check_room(mu_sandbox *sandbox, mu_err *err)
     mu_live *live = sandbox->live;
     uint64_t held = 0;
     for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
-        held += atomic_load(&one->delta_bytes);
+        held += atomic_load(&one->delta_bytes) + atomic_load(&one->memory_bytes);
     if (held < live->options.memory_max_bytes)
         return MU_OK;
     mu_keeper_wake(live);

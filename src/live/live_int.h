@@ -129,6 +129,7 @@ struct mu_sandbox {
     _Atomic bool wants_purge;        /* and so do the parts */
     int64_t purged_ms;               /* the keeper's: when it last purged */
     _Atomic uint64_t delta_bytes;    /* records of both deltas */
+    _Atomic uint64_t memory_bytes;   /* parts in memory */
     _Atomic uint64_t unfolded_bytes; /* records that no part on disk has */
     _Atomic uint64_t
         unfolded_from; /* the first sequence number that no part on disk has; 0: none */
@@ -188,6 +189,7 @@ void mu_capture_early(mu_sandbox *sandbox, uint32_t n, const mu_identity *identi
  * two deltas; any thread, no lock. Chains are read as they are. */
 typedef struct mu_build {
     mu_arena *arena;
+    mu_json_reader *reader; /* NULL: whoever parses makes one */
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows */
     bool refills;
