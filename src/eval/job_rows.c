@@ -11,7 +11,7 @@ struct row_form {
 
 static const mu_type *entity_type(const mu_schema *schema, mu_str name)
 {
-    if (mu_str_equal(name, MU_STR("profile")))
+    if (mu_str_equal(name, MU_STR("profile")) || mu_str_equal(name, MU_ENTITY_GRAPH))
         return schema->row;
     const mu_lookup_class *class = mu_schema_lookup_class(schema, name);
     MU_ASSERT(class != NULL); /* the store refuses parts without one */

@@ -40,6 +40,7 @@ typedef struct layer_build {
     mu_snapshot *base;
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows yet */
+    const mu_entity *graph;  /* likewise */
     mu_change *change;
     uint32_t n_pids;
     uint32_t *pids; /* in the order of rows */
@@ -51,7 +52,7 @@ typedef struct layer_range {
     layer_build *layer;
     mu_arena arena; /* of one profile */
     mu_json_reader *reader;
-    mu_part_writer *writer; /* NULL before the first row */
+    mu_part_writer *writer, *graph_writer; /* NULL before the first row */
 } layer_range;
 
 static int compare_mixed(const void *a, const void *b)
@@ -60,33 +61,38 @@ static int compare_mixed(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static mu_code kill_old_row(layer_build *layer, uint32_t pid, mu_err *err)
+static mu_code kill_row_of(mu_change *change, const mu_entity *entity, uint32_t pid, mu_err *err)
 {
     mu_row_place place;
     bool found = false;
-    if (layer->entity == NULL)
+    if (entity == NULL)
         return MU_OK;
-    MU_TRY(mu_entity_find_pid(layer->entity, pid, &found, &place, err));
-    return found ? mu_change_kill_row(layer->change, MU_STR("profile"), place, err) : MU_OK;
+    MU_TRY(mu_entity_find_pid(entity, pid, &found, &place, err));
+    return found ? mu_change_kill_row(change, entity->name, place, err) : MU_OK;
 }
 
+/* A cluster that nothing is known of has its row apart from the profiles: its identities and links
+ * must not depend on when the process was last started. */
 static mu_code add_row(layer_range *range, mu_content *content, mu_err *err)
 {
     layer_build *layer = range->layer;
+    bool is_empty = mu_content_is_empty(content);
+    mu_part_writer **writer = is_empty ? &range->graph_writer : &range->writer;
     mu_value row;
     MU_TRY(mu_content_row(&range->arena, layer->schema, content, &row, err));
-    if (range->writer == NULL)
-        MU_TRY(mu_part_writer_new(layer->change, MU_STR("profile"), layer->schema->row,
-                                  &range->writer, err));
-    return mu_part_writer_add(range->writer, content->pid, content->cluster.identities[0].identity,
-                              row, err);
+    if (*writer == NULL)
+        MU_TRY(mu_part_writer_new(layer->change, is_empty ? MU_ENTITY_GRAPH : MU_STR("profile"),
+                                  layer->schema->row, writer, err));
+    return mu_part_writer_add(*writer, content->pid, content->cluster.identities[0].identity, row,
+                              err);
 }
 
 static mu_code build_one(layer_range *range, const mu_capture *capture, mu_err *err)
 {
     layer_build *layer = range->layer;
     mu_arena *arena = &range->arena;
-    MU_TRY(kill_old_row(layer, capture->pid, err));
+    MU_TRY(kill_row_of(layer->change, layer->entity, capture->pid, err));
+    MU_TRY(kill_row_of(layer->change, layer->graph, capture->pid, err));
     if (!capture->exists)
         return MU_OK;
     mu_build build = {.arena = arena,
@@ -100,7 +106,7 @@ static mu_code build_one(layer_range *range, const mu_capture *capture, mu_err *
         MU_NEW_ARRAY(arena, mu_applied_record, mu_build_count(layer->frozen, capture));
     MU_TRY(mu_build_records(arena, layer->frozen, capture, records, &n, err));
     MU_TRY(mu_build_content(&build, capture, n, records, &content, err));
-    return mu_content_is_empty(&content) ? MU_OK : add_row(range, &content, err);
+    return add_row(range, &content, err);
 }
 
 static mu_code build_some(layer_range *range, uint32_t n, const uint32_t *pids, mu_err *err)
@@ -118,16 +124,21 @@ static mu_code build_some(layer_range *range, uint32_t n, const uint32_t *pids, 
     return MU_OK;
 }
 
+static mu_code finish_writer(mu_part_writer *writer, mu_code code, mu_err *err)
+{
+    if (writer != NULL && code == MU_OK)
+        return mu_part_writer_finish(writer, err);
+    if (writer != NULL)
+        mu_part_writer_abandon(writer);
+    return code;
+}
+
 static mu_code finish_range(layer_range *range, mu_code code, mu_err *err)
 {
     mu_arena_free(&range->arena);
     mu_json_reader_free(range->reader);
-    if (range->writer == NULL)
-        return code;
-    if (code == MU_OK)
-        return mu_part_writer_finish(range->writer, err);
-    mu_part_writer_abandon(range->writer);
-    return code;
+    code = finish_writer(range->writer, code, err);
+    return finish_writer(range->graph_writer, code, err);
 }
 
 static mu_code build_range(void *context, unsigned worker, size_t item, mu_err *err)
@@ -221,6 +232,7 @@ static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
     MU_TRY(mu_snapshot_acquire(sandbox->store, &layer.base, err));
     layer.schema = mu_snapshot_schema(layer.base);
     layer.entity = mu_snapshot_entity(layer.base, MU_STR("profile"));
+    layer.graph = mu_snapshot_entity(layer.base, MU_ENTITY_GRAPH);
     layer.n_pids = layer.frozen->n_pids;
     size_t capacity = 0;
     layer.pids = mu_live_room(NULL, (size_t)layer.n_pids + 1, &capacity, sizeof *layer.pids);

@@ -150,24 +150,29 @@ void mu_sandbox_make_room(mu_sandbox *sandbox)
     sandbox->n_homes = (uint32_t)capacity;
 }
 
-mu_code mu_sandbox_free_pid(const mu_snapshot *snapshot, uint32_t *out, mu_err *err)
+static mu_code largest_pid(const mu_entity *entity, uint32_t *largest, mu_err *err)
 {
-    const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
-    uint32_t largest = 0;
     for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
         for (uint32_t b = 0; b < mu_part_block_count(entity->parts[p]); b++) {
             const uint32_t *pids;
             MU_TRY(mu_part_pids(entity->parts[p], b, &pids, err));
             for (uint32_t row = 0; row < mu_part_block(entity->parts[p], b).n_rows; row++)
-                largest = pids[row] > largest ? pids[row] : largest;
+                *largest = pids[row] > *largest ? pids[row] : *largest;
         }
+    return MU_OK;
+}
+
+mu_code mu_sandbox_free_pid(const mu_snapshot *snapshot, uint32_t *out, mu_err *err)
+{
+    uint32_t largest = 0;
+    MU_TRY(largest_pid(mu_snapshot_entity(snapshot, MU_STR("profile")), &largest, err));
+    MU_TRY(largest_pid(mu_snapshot_entity(snapshot, MU_ENTITY_GRAPH), &largest, err));
     *out = largest + 1;
     return MU_OK;
 }
 
-mu_code mu_sandbox_restore(mu_sandbox *sandbox, mu_err *err)
+static mu_code restore_entity(mu_sandbox *sandbox, const mu_entity *entity, mu_err *err)
 {
-    const mu_entity *entity = mu_snapshot_entity(sandbox->snapshot, MU_STR("profile"));
     mu_code code = MU_OK;
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
@@ -175,6 +180,14 @@ mu_code mu_sandbox_restore(mu_sandbox *sandbox, mu_err *err)
         for (uint32_t b = 0; code == MU_OK && b < mu_part_block_count(entity->parts[p]); b++)
             code = restore_block(sandbox, &arena, entity->parts[p], entity->dead[p], b, err);
     mu_arena_free(&arena);
-    mu_graph_take_changes(sandbox->graph);
     return code;
+}
+
+mu_code mu_sandbox_restore(mu_sandbox *sandbox, mu_err *err)
+{
+    const mu_snapshot *snapshot = sandbox->snapshot;
+    MU_TRY(restore_entity(sandbox, mu_snapshot_entity(snapshot, MU_STR("profile")), err));
+    MU_TRY(restore_entity(sandbox, mu_snapshot_entity(snapshot, MU_ENTITY_GRAPH), err));
+    mu_graph_take_changes(sandbox->graph);
+    return MU_OK;
 }

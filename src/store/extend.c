@@ -25,7 +25,7 @@ bool mu_type_extends(const mu_type *type, const mu_type *old)
 
 const mu_type *mu_schema_entity_type(const mu_schema *schema, mu_str entity)
 {
-    if (mu_str_equal(entity, MU_STR("profile")))
+    if (mu_str_equal(entity, MU_STR("profile")) || mu_str_equal(entity, MU_ENTITY_GRAPH))
         return schema->row;
     const mu_lookup_class *class = mu_schema_lookup_class(schema, entity);
     return class == NULL ? NULL : class->type;

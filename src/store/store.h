@@ -148,6 +148,10 @@ typedef struct mu_entity {
     uint64_t n_events;
 } mu_entity;
 
+/* Clusters of identities that nothing is known of but their links: rows of the profiles' type under
+ * a name of their own, so that nobody counts or evaluates them. */
+#define MU_ENTITY_GRAPH MU_STR("$graph")
+
 typedef struct mu_row_place {
     uint32_t part, row;
 } mu_row_place;
