@@ -33,7 +33,7 @@ static int compare_applied(const void *a, const void *b)
     return (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
-static mu_code build(const mu_capture *capture, uint32_t n, const mu_pending *pending,
+static mu_code build(const mu_capture *capture, bool refills, uint32_t n, const mu_pending *pending,
                      mu_arena *arena, mu_lookup *out, mu_err *err)
 {
     mu_applied_record *records = MU_NEW_ARRAY(arena, mu_applied_record, n);
@@ -46,7 +46,8 @@ static mu_code build(const mu_capture *capture, uint32_t n, const mu_pending *pe
     out->schema = mu_snapshot_schema(out->snapshot);
     mu_build build = {.arena = arena,
                       .schema = out->schema,
-                      .entity = mu_snapshot_entity(out->snapshot, MU_STR("profile"))};
+                      .entity = mu_snapshot_entity(out->snapshot, MU_STR("profile")),
+                      .refills = refills};
     return mu_build_content(&build, capture, n, records, &out->content, err);
 }
 
@@ -58,6 +59,8 @@ mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, mu_arena *a
     mu_lookup lookup = {0};
     uint32_t n = 0;
     pthread_mutex_lock(&sandbox->lock);
+    bool refills =
+        sandbox->active->refills || (sandbox->frozen != NULL && sandbox->frozen->refills);
     mu_node node = mu_graph_find(sandbox->graph, identity);
     uint32_t pid = node == MU_NO_NODE ? 0 : mu_graph_pid(sandbox->graph, node);
     if (pid != 0)
@@ -69,7 +72,7 @@ mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, mu_arena *a
     pthread_mutex_unlock(&sandbox->lock);
     if (!capture.exists)
         return mu_fail(err, MU_E_NOT_FOUND, "nothing is known of this identity");
-    mu_code code = build(&capture, n, pending, arena, &lookup, err);
+    mu_code code = build(&capture, refills, n, pending, arena, &lookup, err);
     if (code == MU_OK && mu_content_is_empty(&lookup.content))
         code = mu_fail(err, MU_E_NOT_FOUND, "nothing is known of this identity");
     if (code != MU_OK) {
