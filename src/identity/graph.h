@@ -32,12 +32,6 @@ typedef struct mu_graph_namespace {
     bool is_unique;
 } mu_graph_namespace;
 
-/* The built-in namespaces (b.1), without priorities. Static. */
-const mu_graph_namespace *mu_namespace_builtins(uint32_t *n);
-
-/* "CROSS_DEVICE" and the like in any case (b.1); false when `text` is none of them. */
-bool mu_identity_type_parse(mu_str text, mu_identity_type *out);
-
 /* Starts with the namespaces given (copied) and next_pid, the first pid that was never given. */
 mu_graph *mu_graph_new(uint32_t n_namespaces, const mu_graph_namespace *namespaces,
                        uint32_t next_pid);

@@ -207,12 +207,14 @@ static mu_graph_namespace *find_namespace(mu_graph_namespace *list, uint32_t n, 
 static mu_code read_namespaces(mu_arena *arena, const mu_json *settings, uint32_t *n,
                                const mu_graph_namespace **out, mu_err *err)
 {
-    uint32_t n_builtins;
-    const mu_graph_namespace *builtins = mu_namespace_builtins(&n_builtins);
+    const mu_builtin_namespace *builtins;
+    uint32_t n_builtins = mu_builtin_namespaces(&builtins);
     const mu_json *own_list = mu_json_member(settings, MU_STR("namespaces"));
     uint32_t n_own = own_list != NULL && own_list->kind == MU_JSON_ARRAY ? own_list->n : 0;
     mu_graph_namespace *list = MU_NEW_ARRAY(arena, mu_graph_namespace, n_builtins + n_own);
-    memcpy(list, builtins, n_builtins * sizeof *list);
+    for (uint32_t i = 0; i < n_builtins; i++)
+        list[i] = (mu_graph_namespace){
+            .code = builtins[i].code, .id = builtins[i].id, .type = builtins[i].type};
     *n = n_builtins;
     for (uint32_t i = 0; i < n_own; i++) {
         mu_graph_namespace one;
