@@ -37,7 +37,6 @@ static void freeze(mu_sandbox *sandbox)
 typedef struct layer_build {
     mu_sandbox *sandbox;
     mu_delta *frozen;
-    mu_snapshot *base;
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows yet */
     const mu_entity *graph;  /* likewise */
@@ -162,7 +161,8 @@ static mu_code build_parts(layer_build *layer, mu_err *err)
     unsigned n_threads = layer->sandbox->live->options.n_threads;
     layer->n_ranges = n_threads > 1 && layer->n_pids >= RANGE_PIDS_MIN * n_threads ? n_threads : 1;
     MU_TRY(mu_parallel_for(layer->n_ranges, layer->n_ranges, build_range, layer, err));
-    return mu_layer_add_lookups(layer->sandbox, layer->frozen, layer->base, layer->change, err);
+    return mu_layer_add_lookups(layer->sandbox, layer->frozen, mu_change_base(layer->change),
+                                layer->change, err);
 }
 
 static void set_mark(layer_build *layer, mu_arena *arena)
@@ -181,8 +181,10 @@ static mu_code commit_layer(layer_build *layer, mu_err *err)
 {
     mu_arena arena;
     MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
-    /* A fold may have moved rows since: what dies must be named as the change sees it. */
-    layer->entity = mu_snapshot_entity(mu_change_base(layer->change), MU_STR("profile"));
+    const mu_snapshot *base = mu_change_base(layer->change);
+    layer->schema = mu_snapshot_schema(base);
+    layer->entity = mu_snapshot_entity(base, MU_STR("profile"));
+    layer->graph = mu_snapshot_entity(base, MU_ENTITY_GRAPH);
     mu_arena_init(&arena, SIZE_MAX);
     mu_code code = build_parts(layer, err);
     if (code == MU_OK) {
@@ -229,10 +231,6 @@ static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
 {
     layer_build layer = {.sandbox = sandbox, .frozen = sandbox->frozen};
     mu_snapshot *snapshot;
-    MU_TRY(mu_snapshot_acquire(sandbox->store, &layer.base, err));
-    layer.schema = mu_snapshot_schema(layer.base);
-    layer.entity = mu_snapshot_entity(layer.base, MU_STR("profile"));
-    layer.graph = mu_snapshot_entity(layer.base, MU_ENTITY_GRAPH);
     layer.n_pids = layer.frozen->n_pids;
     size_t capacity = 0;
     layer.pids = mu_live_room(NULL, (size_t)layer.n_pids + 1, &capacity, sizeof *layer.pids);
@@ -241,7 +239,6 @@ static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
     qsort(layer.pids, layer.n_pids, sizeof *layer.pids, compare_mixed);
     mu_code code = commit_layer(&layer, err);
     free(layer.pids);
-    mu_snapshot_release(layer.base);
     if (code == MU_OK)
         code = mu_snapshot_acquire(sandbox->store, &snapshot, err);
     if (code == MU_OK)
