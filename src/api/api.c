@@ -1,4 +1,5 @@
 #include "api/api_int.h"
+#include "api/registry_cache.h"
 
 #include <stdlib.h>
 
@@ -60,6 +61,8 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     api->check_client = (mu_http_check){mu_api_check_client, api};
     mu_code code = mu_api_tokens_new(api, err);
     if (code == MU_OK)
+        code = mu_api_registries_new(&api->registries, err);
+    if (code == MU_OK)
         code = mu_api_sandboxes_load(api, err);
     if (code != MU_OK) {
         mu_api_free(api);
@@ -73,6 +76,7 @@ void mu_api_free(mu_api *api)
 {
     if (api == NULL)
         return;
+    mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);
     pthread_mutex_destroy(&api->edit_lock);
     pthread_rwlock_destroy(&api->sandbox_lock);

@@ -32,6 +32,7 @@ typedef struct mu_api_sandbox {
 /* -------- the api -------- */
 
 typedef struct mu_api_tokens mu_api_tokens; /* token.c */
+struct mu_api_registries;                   /* registry_cache.h */
 
 struct mu_api {
     mu_api_options options;            /* texts in `arena` */
@@ -41,6 +42,7 @@ struct mu_api {
     mu_api_sandbox *sandboxes; /* in the order they were made */
     mu_api_tokens *tokens;
     pthread_mutex_t edit_lock; /* held by handlers that read documents to change several */
+    struct mu_api_registries *registries;
 };
 
 static inline int64_t mu_api_now_ms(const mu_api *api)
