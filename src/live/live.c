@@ -206,16 +206,30 @@ static mu_code new_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err 
     return MU_OK;
 }
 
-/* Once the log is read: a sandbox that has nothing in it begins where the log is now, and what was
- * adopted waits for the next fold. */
-static void begin_sandbox(mu_sandbox *sandbox)
+/* A sandbox that never had a record in the log begins where the log is now. That is on disk before
+ * its first record is: whoever opens the folder then reads the log from there. */
+static mu_code begin_in_log(mu_sandbox *sandbox, mu_err *err)
 {
-    if (sandbox->active->next_sequence == 0)
-        sandbox->active->next_sequence = mu_log_next_sequence(sandbox->live->log);
+    mu_change *change;
+    mu_mark mark = {.next_sequence = mu_log_next_sequence(sandbox->live->log),
+                    .next_pid = sandbox->first_pid};
+    MU_TRY(mu_change_begin(sandbox->store, &change, err));
+    mu_change_set_mark(change, &mark);
+    MU_TRY(mu_change_commit(change, err));
+    sandbox->replay_from = sandbox->active->next_sequence = mark.next_sequence;
+    return mu_sandbox_take_snapshot(sandbox, err);
+}
+
+/* Once the log is read; what was adopted waits for the next fold. */
+static mu_code begin_sandbox(mu_sandbox *sandbox, mu_err *err)
+{
+    if (sandbox->replay_from == 0)
+        MU_TRY(begin_in_log(sandbox, err));
     if (sandbox->active->n_pids > 0 && atomic_load(&sandbox->unfolded_from) == 0) {
         atomic_store(&sandbox->unfolded_from, sandbox->active->next_sequence);
         atomic_store(&sandbox->unfolded_since_ms, mu_live_now(sandbox->live));
     }
+    return MU_OK;
 }
 
 static void link_sandbox(mu_live *live, mu_sandbox *sandbox)
@@ -233,10 +247,10 @@ mu_code mu_live_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err *er
     mu_sandbox *sandbox = mu_live_find_sandbox(live, name);
     if (sandbox == NULL) {
         code = new_sandbox(live, name, &sandbox, err);
-        if (code == MU_OK) {
-            begin_sandbox(sandbox);
+        if (code == MU_OK && (code = begin_sandbox(sandbox, err)) != MU_OK)
+            free_sandbox(sandbox);
+        if (code == MU_OK)
             link_sandbox(live, sandbox);
-        }
     }
     pthread_mutex_unlock(&live->lock);
     if (code == MU_OK)
@@ -300,7 +314,7 @@ static mu_code open_sandboxes(mu_live *live, mu_err *err)
 }
 
 /* Where reading the log begins: the oldest mark of those sandboxes that have one. A sandbox without
- * a mark never had a record in the log. */
+ * a mark never had a record in the log: it gets one before its first. */
 static uint64_t first_sequence(mu_live *live)
 {
     uint64_t first = 0;
@@ -326,7 +340,7 @@ static mu_code open_log(mu_live *live, mu_err *err)
     live->synced = mu_log_next_sequence(live->log) - 1;
     pthread_mutex_unlock(&live->wait_lock);
     for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
-        begin_sandbox(one);
+        MU_TRY(begin_sandbox(one, err));
     return MU_OK;
 }
 
