@@ -73,6 +73,15 @@ static mu_code continue_segment(mu_log *log, const mu_log_reader *reader, bool i
     return mu_sync_directory(log->folder, err);
 }
 
+/* The segment after this one was begun when everything in this one was durable: what cannot be read
+ * and is no record can only be the seal. */
+static bool is_harmed(const mu_log_reader *reader, mu_log_step step, bool is_last,
+                      uint64_t next_sequence)
+{
+    return step == MU_LOG_STEP_DAMAGED ||
+           (step == MU_LOG_STEP_TORN && !is_last && reader->sequence != next_sequence);
+}
+
 static mu_code read_segment(replay *r, size_t i, const uint8_t *bytes, size_t size, mu_err *err)
 {
     mu_log *log = r->log;
@@ -84,7 +93,7 @@ static mu_code read_segment(replay *r, size_t i, const uint8_t *bytes, size_t si
         return damaged(&reader, log->path, err);
     while ((step = mu_log_reader_next(&reader, &block)) == MU_LOG_STEP_BLOCK)
         MU_TRY(apply_block(log, block, err));
-    if (step == MU_LOG_STEP_DAMAGED || (step == MU_LOG_STEP_TORN && !is_last))
+    if (is_harmed(&reader, step, is_last, is_last ? 0 : r->segments[i + 1]))
         return damaged(&reader, log->path, err);
     r->sequence = reader.sequence;
     if (is_last && reader.continues)
@@ -161,7 +170,8 @@ typedef struct segment_sum {
 } segment_sum;
 
 static mu_code check_bytes(const char *path, uint64_t first_sequence, bool is_last,
-                           const uint8_t *bytes, size_t size, segment_sum *out, mu_err *err)
+                           uint64_t next_sequence, const uint8_t *bytes, size_t size,
+                           segment_sum *out, mu_err *err)
 {
     mu_log_reader reader;
     mu_log_block block;
@@ -174,7 +184,7 @@ static mu_code check_bytes(const char *path, uint64_t first_sequence, bool is_la
     out->n_bytes = reader.at;
     out->continues = reader.continues;
     out->is_torn = step == MU_LOG_STEP_TORN && is_last;
-    if (step == MU_LOG_STEP_DAMAGED || (step == MU_LOG_STEP_TORN && !is_last))
+    if (is_harmed(&reader, step, is_last, next_sequence))
         return damaged(&reader, path, err);
     out->next_sequence = reader.sequence;
     return MU_OK;
@@ -182,8 +192,8 @@ static mu_code check_bytes(const char *path, uint64_t first_sequence, bool is_la
 
 /* A server beside us may write while we read, so that a block seems damaged that is not, and may
  * make segments: what looks wrong is looked at again. */
-static mu_code check_segment(check *c, uint64_t first_sequence, bool is_last, segment_sum *sum,
-                             mu_err *err)
+static mu_code check_segment(check *c, uint64_t first_sequence, bool is_last,
+                             uint64_t next_sequence, segment_sum *sum, mu_err *err)
 {
     char path[MU_LOG_PATH_MAX];
     uint8_t *bytes;
@@ -192,7 +202,7 @@ static mu_code check_segment(check *c, uint64_t first_sequence, bool is_last, se
     mu_log_segment_path(c->folder, first_sequence, ".log", path);
     for (int attempt = 0; attempt < 2; attempt++) {
         MU_TRY(mu_log_read_file(path, &bytes, &size, err));
-        code = check_bytes(path, first_sequence, is_last, bytes, size, sum, err);
+        code = check_bytes(path, first_sequence, is_last, next_sequence, bytes, size, sum, err);
         free(bytes);
         if (code == MU_OK)
             break;
@@ -212,7 +222,9 @@ static void add_segment(check *c, uint64_t first_sequence, const segment_sum *su
     c->report.last_sequence = first_sequence + sum->n_records - 1;
 }
 
-static mu_code check_next(check *c, uint64_t first_sequence, bool is_last, mu_err *err)
+/* `next_sequence`: that the segment after it begins with, unless it is the last one. */
+static mu_code check_next(check *c, uint64_t first_sequence, bool is_last, uint64_t next_sequence,
+                          mu_err *err)
 {
     segment_sum sum = {0};
     mu_err problem;
@@ -224,7 +236,7 @@ static mu_code check_next(check *c, uint64_t first_sequence, bool is_last, mu_er
                       number(c->expected));
         tell(c, &problem);
     }
-    mu_code code = check_segment(c, first_sequence, is_last, &sum, &problem);
+    mu_code code = check_segment(c, first_sequence, is_last, next_sequence, &sum, &problem);
     if (code == MU_E_NOT_FOUND) { /* trimmed away meanwhile */
         c->expected = 0;
         return MU_OK;
@@ -266,7 +278,7 @@ mu_code mu_log_verify(const char *folder, void (*problem)(void *context, mu_str 
     check c = {.folder = log_folder, .problem = problem, .context = context};
     mu_code code = MU_OK;
     for (size_t i = 0; code == MU_OK && i < n; i++)
-        code = check_next(&c, segments[i], i + 1 == n, err);
+        code = check_next(&c, segments[i], i + 1 == n, i + 1 == n ? 0 : segments[i + 1], err);
     if (code == MU_OK)
         check_end(&c);
     free(segments);

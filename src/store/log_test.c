@@ -103,6 +103,8 @@ static mu_code open_with(const char *folder, mu_log_options options, seen *s, mu
 {
     *s = (seen){0};
     options.folder = folder;
+    if (options.backlog_bytes_max == 0)
+        options.backlog_bytes_max = 1 << 20;
     options.apply = see;
     options.synced = hear;
     options.context = s;
@@ -582,6 +584,36 @@ static void damage_before_the_last_segment_is_never_torn(void **state)
     mu_remove_folder(folder);
 }
 
+/* The seal that says that another segment follows is written when that one is there already. */
+static void a_torn_seal_before_the_last_segment_harms_nobody(void **state)
+{
+    (void)state;
+    char *folder = mu_make_temporary_folder();
+    seen s;
+    mu_err err;
+    size_t size, offsets[8];
+    mu_log *log = make_blocks(folder, &s, 3);
+    must(mu_log_rotate(log, &err), &err);
+    commit_group(log, 4, 2);
+    mu_log_close(log);
+    uint8_t *bytes = read_segment(folder, 1, &size);
+    size_t seal = offsets[block_offsets(bytes, size, 1, offsets, 8) - 1];
+    assert_int_equal(size, seal + sizeof(mu_log_block_header));
+    for (size_t at = seal; at < size; at++) {
+        write_segment(folder, 1, bytes, at);
+        verify_clean(folder);
+        log = open_log(folder, &s);
+        assert_int_equal(s.n_groups, 4);
+        mu_log_close(log);
+        bytes[at] ^= 0xff;
+        write_segment(folder, 1, bytes, size);
+        verify_clean(folder);
+        bytes[at] ^= 0xff;
+    }
+    free(bytes);
+    mu_remove_folder(folder);
+}
+
 /* Segments begin with records 1, 3, 5 and 7; there are 8 records. */
 static char *make_segments(void)
 {
@@ -972,6 +1004,7 @@ int main(void)
         cmocka_unit_test(a_payload_cannot_pretend_to_be_a_block),
         cmocka_unit_test(a_flipped_byte_anywhere_is_named),
         cmocka_unit_test(damage_before_the_last_segment_is_never_torn),
+        cmocka_unit_test(a_torn_seal_before_the_last_segment_harms_nobody),
         cmocka_unit_test(a_missing_segment_is_named),
         cmocka_unit_test(other_versions_and_other_files_are_refused),
         cmocka_unit_test(trimming_removes_what_is_wholly_before),
