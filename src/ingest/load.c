@@ -1,4 +1,5 @@
 #include "ingest/ingest_int.h"
+#include "store/log.h"
 
 #include "base/thread.h"
 #include "base/time.h"
@@ -240,6 +241,26 @@ static mu_code settle_and_build(mu_load_run *run, mu_change *change, bool *chang
 
 /* -------- the run -------- */
 
+static void ignore_problem(void *context, mu_str sentence)
+{
+    (void)context;
+    (void)sentence;
+}
+
+/* Rows that a server wrote belong together with its log and its identity graph, of which a load
+ * knows nothing (docs/decisions/0091). */
+static mu_code refuse_served(mu_load_run *run, mu_err *err)
+{
+    mu_log_report log = {0};
+    const char *folder = mu_store_folder(run->store);
+    if (mu_snapshot_mark(run->snapshot).next_sequence == 0)
+        MU_TRY(mu_log_verify(folder, ignore_problem, NULL, &log, err));
+    if (mu_snapshot_mark(run->snapshot).next_sequence == 0 && log.n_records == 0)
+        return MU_OK;
+    return mu_fail(err, MU_E_CONFLICT,
+                   "%s has been served: start muster serve and load with --url", folder);
+}
+
 /* How many parts, so that building one by each worker fits half the memory, and how many slices of
  * records each has. */
 static void choose_parts(mu_load_run *run, const mu_load_tuning *tuning, size_t memory_max)
@@ -313,6 +334,7 @@ static mu_code run_load(mu_load_run *run, const mu_load_tuning *tuning, uint32_t
                         const char *const *files, mu_change *change, bool *changed, mu_err *err)
 {
     MU_TRY(mu_snapshot_acquire(run->store, &run->snapshot, err));
+    MU_TRY(refuse_served(run, err));
     MU_TRY(open_run(run, tuning, n_files, files, err));
     MU_TRY(mu_parallel_for(run->n_workers, run->n_workers, parse_body, run, err));
     MU_TRY(check_stopped(run, err));

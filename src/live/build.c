@@ -19,7 +19,8 @@ static mu_code read_home(const mu_build *build, uint32_t pid, bool *found, mu_co
     const mu_part *part = build->entity->parts[place.part];
     MU_TRY(mu_part_identity(part, place.row, &identity, err));
     MU_TRY(mu_part_row(part, place.row, build->arena, &row, err));
-    row = mu_value_extend(build->arena, mu_part_row_type(part), build->schema->row, row);
+    if (build->is_current == NULL || !build->is_current[place.part])
+        row = mu_value_extend(build->arena, mu_part_row_type(part), build->schema->row, row);
     return mu_content_read(build->arena, build->schema, pid, identity, row, out, err);
 }
 

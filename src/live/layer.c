@@ -40,6 +40,7 @@ typedef struct layer_build {
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows yet */
     const mu_entity *graph;  /* likewise */
+    const bool *is_current;  /* per part of the entity: it follows the schema as it is */
     mu_change *change;
     uint32_t n_pids;
     uint32_t *pids; /* in the order of rows */
@@ -98,6 +99,7 @@ static mu_code build_one(layer_range *range, const mu_capture *capture, mu_err *
                       .reader = range->reader,
                       .schema = layer->schema,
                       .entity = layer->entity,
+                      .is_current = layer->is_current,
                       .refills = layer->frozen->refills};
     mu_content content;
     uint32_t n = 0;
@@ -177,15 +179,26 @@ static void set_mark(layer_build *layer, mu_arena *arena)
     mu_change_set_mark(layer->change, &mark);
 }
 
-static mu_code commit_layer(layer_build *layer, mu_err *err)
+static void read_base(layer_build *layer, mu_arena *arena)
 {
-    mu_arena arena;
-    MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
     const mu_snapshot *base = mu_change_base(layer->change);
     layer->schema = mu_snapshot_schema(base);
     layer->entity = mu_snapshot_entity(base, MU_STR("profile"));
     layer->graph = mu_snapshot_entity(base, MU_ENTITY_GRAPH);
+    uint32_t n_parts = layer->entity == NULL ? 0 : layer->entity->n_parts;
+    bool *is_current = MU_NEW_ARRAY(arena, bool, n_parts);
+    for (uint32_t p = 0; p < n_parts; p++)
+        is_current[p] =
+            mu_type_equal(mu_part_row_type(layer->entity->parts[p]), layer->schema->row);
+    layer->is_current = is_current;
+}
+
+static mu_code commit_layer(layer_build *layer, mu_err *err)
+{
+    mu_arena arena;
+    MU_TRY(mu_change_begin_in_memory(layer->sandbox->store, &layer->change, err));
     mu_arena_init(&arena, SIZE_MAX);
+    read_base(layer, &arena);
     mu_code code = build_parts(layer, err);
     if (code == MU_OK) {
         set_mark(layer, &arena);

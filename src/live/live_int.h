@@ -192,6 +192,7 @@ typedef struct mu_build {
     mu_json_reader *reader; /* NULL: whoever parses makes one */
     const mu_schema *schema;
     const mu_entity *entity; /* NULL: no rows */
+    const bool *is_current;  /* per part: its rows follow the schema as they are; NULL: who knows */
     bool refills;
 } mu_build;
 MU_CHECKED mu_code mu_build_content(const mu_build *build, const mu_capture *capture,

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "ingest/ingest.h"
 #include "live/live.h"
 #include "tests/support/dice.h"
 #include "tests/support/part_rows.h"
@@ -528,6 +529,92 @@ static void sandboxes_know_nothing_of_one_another(void **state)
     mu_arena_free(&arena);
 }
 
+/* -------- what bulk loads stored -------- */
+
+static mu_code load_text(fixture *f, const char *text, mu_load_summary *summary, mu_err *err)
+{
+    char path[4096];
+    mu_store *store;
+    mu_load_options options = {.class_name = MU_STR("auto"),
+                               .dataset = MU_STR(""),
+                               .n_threads = 1,
+                               .memory_max_bytes = (size_t)64 << 20,
+                               .now_ms = 1773144000000};
+    const char *files[] = {path};
+    snprintf(path, sizeof path, "%s.ndjson", f->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_done(mu_store_open(f->folder, MU_STR("prod"), MU_STORE_WRITE, &store, err), *err);
+    mu_code code = mu_load(store, &options, 1, files, summary, err);
+    mu_store_close(store);
+    remove(path);
+    return code;
+}
+
+static mu_content look_up(fixture *f, const char *namespace_code, const char *value,
+                          mu_arena *arena, mu_snapshot **snapshot)
+{
+    mu_err err;
+    mu_lookup lookup;
+    mu_identity identity = {mu_str_from(namespace_code), mu_str_from(value)};
+    assert_done(mu_sandbox_lookup(f->sandbox, identity, arena, &lookup, &err), err);
+    *snapshot = lookup.snapshot;
+    return lookup.content;
+}
+
+static void bulk_rows_are_linked_and_go_on_living(void **state)
+{
+    static const char people[] =
+        "{\"identityMap\":{\"Email\":[{\"id\":\"ada@example.com\",\"primary\":true}],"
+        "\"Phone\":[{\"id\":\"+1 555 0142\"}]},\"person\":{\"name\":{\"firstName\":\"Ada\"}}}\n"
+        "{\"_id\":\"e1\",\"timestamp\":\"2026-03-10T10:00:00Z\",\"eventType\":\"t1\","
+        "\"identityMap\":"
+        "{\"ECID\":[{\"id\":\"87425148613594122803641603982383516983\",\"primary\":true}],"
+        "\"email\":[{\"id\":\"ada@example.com\"}]}}\n"
+        "{\"identityMap\":{\"Email\":[{\"id\":\"gus@example.com\"}]},"
+        "\"person\":{\"name\":{\"firstName\":\"Gus\"}}}\n";
+    fixture *f = *state;
+    mu_err err;
+    mu_arena arena;
+    mu_snapshot *snapshot;
+    mu_load_summary summary;
+    mu_live_close(f->live);
+    mu_remove_folder(f->folder);
+    f->folder = mu_make_temporary_folder();
+    assert_done(load_text(f, people, &summary, &err), err);
+    assert_int_equal(summary.n_loaded, 3);
+    open_live(f);
+    mu_arena_init(&arena, SIZE_MAX);
+    for (int i = 0; i < 3; i++) {
+        static const char *const keys[][2] = {{"Email", "ada@example.com"},
+                                              {"Phone", "+1 555 0142"},
+                                              {"ECID", "87425148613594122803641603982383516983"}};
+        for (size_t k = 0; k < 3; k++) {
+            mu_content content = look_up(f, keys[k][0], keys[k][1], &arena, &snapshot);
+            assert_int_equal(content.cluster.n_identities, 3);
+            assert_int_equal(content.events.n, 1);
+            assert_int_equal(content.n_fragments, 1);
+            mu_snapshot_release(snapshot);
+        }
+        assert_int_equal(
+            look_up(f, "Email", "gus@example.com", &arena, &snapshot).cluster.n_identities, 1);
+        mu_snapshot_release(snapshot);
+        assert_done(mu_sandbox_snapshot(f->sandbox, &snapshot, &err), err);
+        assert_int_equal(mu_snapshot_entity(snapshot, MU_STR("profile"))->n_rows, 2);
+        mu_snapshot_release(snapshot);
+        if (i == 1)
+            assert_done(mu_sandbox_fold(f->sandbox, &err), err);
+        reopen(f);
+    }
+    /* From here on the log and the rows belong together: a load would know of neither. */
+    mu_live_close(f->live);
+    f->live = NULL;
+    assert_int_equal(load_text(f, people, &summary, &err), MU_E_CONFLICT);
+    mu_arena_free(&arena);
+}
+
 /* -------- erasure -------- */
 
 static bool file_has(const char *path, mu_str needle)
@@ -589,6 +676,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(histories_agree_while_others_publish_and_fold, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_new_field_finds_what_came_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bulk_rows_are_linked_and_go_on_living, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_an_erased_person_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sandboxes_know_nothing_of_one_another, set_up, tear_down),
     };
