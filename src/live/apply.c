@@ -61,12 +61,26 @@ static void apply_delete(mu_sandbox *sandbox, uint64_t sequence, const mu_record
     note_erasure(sandbox);
 }
 
+/* With a time: unless the cluster was seen from then on. */
+static bool was_seen(mu_sandbox *sandbox, uint32_t pid, int64_t time_ms)
+{
+    mu_arena arena;
+    mu_graph_cluster cluster;
+    bool seen = false;
+    mu_arena_init(&arena, SIZE_MAX);
+    if (time_ms != 0 && mu_graph_read(sandbox->graph, pid, &arena, &cluster))
+        for (uint32_t i = 0; i < cluster.n_identities; i++)
+            seen |= cluster.identities[i].seen_ms >= time_ms;
+    mu_arena_free(&arena);
+    return seen;
+}
+
 static void apply_erase(mu_sandbox *sandbox, const mu_record *record)
 {
     mu_node node = mu_graph_find(sandbox->graph, record->identities[0]);
-    if (node == MU_NO_NODE)
+    uint32_t pid = node == MU_NO_NODE ? 0 : mu_graph_pid(sandbox->graph, node);
+    if (pid == 0 || was_seen(sandbox, pid, record->time_ms))
         return;
-    uint32_t pid = mu_graph_pid(sandbox->graph, node);
     mu_capture_early(sandbox, 1, record->identities);
     mu_graph_erase(sandbox->graph, pid);
     mu_sandbox_mark_dirty(sandbox, pid);

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TICK_MS        1000
-#define PURGE_EVERY_MS 30000 /* at most so often, unless asked */
+#define TICK_MS         1000
+#define PURGE_EVERY_MS  30000 /* at most so often, unless asked */
+#define EXPIRE_EVERY_MS 86400000
 
 typedef struct keeper_round {
     mu_live *live;
@@ -141,11 +142,26 @@ static mu_code trim(mu_live *live, bool rotates, mu_err *err)
     return mu_log_trim(live->log, keep, err);
 }
 
+static void expire(mu_live *live, mu_sandbox *sandbox, mu_err *err)
+{
+    mu_err why = {0};
+    int64_t now = mu_live_now(live);
+    bool is_due = sandbox->expired_ms == 0 || now - sandbox->expired_ms >= EXPIRE_EVERY_MS;
+    if (!atomic_exchange(&sandbox->wants_expiry, false) && !is_due)
+        return;
+    sandbox->expired_ms = now;
+    if (mu_sandbox_expire(sandbox, &why) == MU_OK)
+        return;
+    atomic_store(&sandbox->wants_expiry, true);
+    complain(live, sandbox, "expire", &why, err);
+}
+
 static void look_after(const keeper_round *round, mu_sandbox *sandbox, bool wants_purge,
                        bool *folded, mu_err *err)
 {
     mu_live *live = round->live;
     mu_err why = {0};
+    expire(live, sandbox, err);
     if (is_fold_due(sandbox, live) ||
         ((round->is_forced || wants_purge) && atomic_load(&sandbox->unfolded_from) != 0)) {
         if (fold(sandbox, &why) != MU_OK)

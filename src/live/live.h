@@ -114,6 +114,9 @@ MU_CHECKED mu_code mu_sandbox_fold(mu_sandbox *sandbox, mu_err *err);
  * is in the data folder. Erasure asks for it by itself (within a minute). */
 MU_CHECKED mu_code mu_sandbox_purge(mu_sandbox *sandbox, mu_err *err);
 
+/* Drops what the settings say is to go by now: the keeper does so every day by itself. */
+MU_CHECKED mu_code mu_sandbox_expire(mu_sandbox *sandbox, mu_err *err);
+
 /* Copies a consistent state of the running data folder to `target`, which must be empty or missing;
  * it can be opened as a data folder. */
 MU_CHECKED mu_code mu_live_backup(mu_live *live, const char *target, mu_err *err);

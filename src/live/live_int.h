@@ -127,7 +127,8 @@ struct mu_sandbox {
 
     _Atomic bool erases;             /* the deltas hold something that must leave the disk soon */
     _Atomic bool wants_purge;        /* and so do the parts */
-    int64_t purged_ms;               /* the keeper's: when it last purged */
+    int64_t purged_ms, expired_ms;   /* the keeper's: when it last did so */
+    _Atomic bool wants_expiry;       /* the settings changed */
     _Atomic uint64_t delta_bytes;    /* records of both deltas */
     _Atomic uint64_t memory_bytes;   /* parts in memory */
     _Atomic uint64_t unfolded_bytes; /* records that no part on disk has */

@@ -615,6 +615,42 @@ static void bulk_rows_are_linked_and_go_on_living(void **state)
     mu_arena_free(&arena);
 }
 
+/* -------- retention -------- */
+
+static void what_is_old_expires(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_arena arena;
+    mu_snapshot *snapshot;
+    mu_lookup lookup;
+    mu_record settings = {
+        .kind = MU_RECORD_SETTINGS,
+        .document =
+            MU_STR("{\"retention\":{\"eventExpiration\":[{\"datasetId\":\"web\",\"days\":1}],"
+                   "\"pseudonymousExpiration\":{\"namespaces\":[\"Phone\"],\"days\":14}}}")};
+    write_event(f, 0, 0, 0, 1);                   /* Phone alone: goes as a whole */
+    write_event(f, 1, 1, 0, 1);                   /* Email, in crm: stays */
+    write_event(f, 2, 2, 1, 1);                   /* Email, in web: its only event goes */
+    write_fragment(f, MU_RECORD_CREATE, 4, 3, 0); /* Email and Phone: stays */
+    append(f, &settings);
+    assert_done(mu_sandbox_expire(f->sandbox, &err), err);
+    assert_done(mu_sandbox_fold(f->sandbox, &err), err);
+    mu_arena_init(&arena, SIZE_MAX);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mu_sandbox_lookup(f->sandbox, identity_of(f, 0), &arena, &lookup, &err),
+                         MU_E_NOT_FOUND);
+        assert_int_equal(mu_sandbox_lookup(f->sandbox, identity_of(f, 2), &arena, &lookup, &err),
+                         MU_E_NOT_FOUND);
+        assert_int_equal(look_up(f, "Email", f->names[1], &arena, &snapshot).events.n, 1);
+        mu_snapshot_release(snapshot);
+        assert_int_equal(look_up(f, "Phone", f->names[3], &arena, &snapshot).n_fragments, 1);
+        mu_snapshot_release(snapshot);
+        reopen(f);
+    }
+    mu_arena_free(&arena);
+}
+
 /* -------- erasure -------- */
 
 static bool file_has(const char *path, mu_str needle)
@@ -677,6 +713,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_new_field_finds_what_came_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bulk_rows_are_linked_and_go_on_living, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_old_expires, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_an_erased_person_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sandboxes_know_nothing_of_one_another, set_up, tear_down),
     };

@@ -260,6 +260,7 @@ mu_code mu_sandbox_apply_settings(mu_sandbox *sandbox, mu_str settings, mu_err *
     sandbox->settings = copy;
     sandbox->n_namespaces = n;
     sandbox->namespaces = namespaces;
+    atomic_store(&sandbox->wants_expiry, true);
     if (sandbox->graph == NULL)
         sandbox->graph = mu_graph_new(n, namespaces, sandbox->first_pid);
     else

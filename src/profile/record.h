@@ -14,10 +14,11 @@ typedef enum mu_record_kind {
     MU_RECORD_MERGE,      /* laid over the fragment; null leaves delete: d.5, P51, P53 */
     MU_RECORD_DELETE,     /* drops the fragment: P51 */
     MU_RECORD_EVENT,      /* adds an event, or replaces the one of the same key: P25 */
-    MU_RECORD_LOOKUP,   /* a record of a lookup class: `class_name`, identities[0].value the key */
-    MU_RECORD_ERASE,    /* the cluster of identities[0] with all it has: e.4 */
-    MU_RECORD_DROP,     /* events (and, without a batch, fragments) of `dataset`, of `batch` when
-                           it is not empty, of events before time_ms when that is not 0: e.5 */
+    MU_RECORD_LOOKUP, /* a record of a lookup class: `class_name`, identities[0].value the key */
+    MU_RECORD_ERASE,  /* the cluster of identities[0] with all it has: e.4; with a time_ms unless it
+                         was seen since */
+    MU_RECORD_DROP,   /* events (and, without a batch, fragments) of `dataset`, of `batch` when
+                         it is not empty, of events before time_ms when that is not 0: e.5 */
     MU_RECORD_SETTINGS, /* the sandbox's identity settings and retention: `document` */
     MU_RECORD_PROGRESS, /* nothing but source and position */
     MU_RECORD_REFILL    /* the schema has new fields: values that earlier records had for them
