@@ -1,38 +1,7 @@
-#include "store/part_writer.h"
-
-#include "store/column_builder.h"
-#include "store/part_file.h"
+#include "store/part_writer_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-struct mu_part_writer {
-    mu_change *change;
-    uint64_t part_id;
-    mu_str entity;
-    mu_part_file file;
-    mu_arena arena; /* names */
-    bool has_failed;
-
-    uint32_t n_columns, n_vectors, builders_capacity;
-    mu_column_builder *builders; /* columns, then the hidden vectors */
-    uint32_t n_levels, levels_capacity;
-    uint32_t *level_sizes; /* elements in the current block */
-    uint32_t event_column; /* xEvent, or MU_NO_COLUMN */
-    int time_field;        /* of an event's `timestamp`, or -1 */
-
-    uint64_t block_cost;
-    uint64_t n_events; /* in finished blocks */
-    uint32_t n_rows, n_blocks, blocks_capacity;
-    mu_block *blocks;
-    mu_vector_entry *entries; /* n_vectors per finished block */
-    size_t entries_capacity;
-    uint32_t last_mix, max_pid;
-    uint64_t *hashes; /* identity hash of every row */
-    uint32_t hashes_capacity;
-    mu_dictionary_entry *dictionaries;
-    mu_buf area;
-};
 
 #define AREA_MAX ((size_t)1 << 36)
 
@@ -544,45 +513,59 @@ static mu_code add_value(mu_part_writer *w, uint32_t column, const mu_value *val
     return MU_OK;
 }
 
-static mu_code add_identity(mu_part_writer *w, uint32_t pid, mu_identity identity, mu_err *err)
+static mu_code add_hidden_string(mu_part_writer *w, unsigned hidden, uint32_t element, mu_str text,
+                                 mu_err *err)
+{
+    w->block_cost += text.len;
+    if (mu_column_builder_push_string(&w->builders[w->n_columns + hidden], element, text))
+        return MU_OK;
+    return no_memory(err);
+}
+
+mu_code mu_part_writer_add_identity(mu_part_writer *w, uint32_t at, uint32_t pid,
+                                    mu_identity identity, mu_err *err)
 {
     void *hashes = w->hashes;
-    if (!reserve_one(&hashes, w->n_rows, &w->hashes_capacity, sizeof *w->hashes))
+    uint32_t mix = mu_mix32(pid), element = w->level_sizes[0] + at;
+    if (w->n_rows + at > 0 && mix <= w->last_mix)
+        return mu_fail(err, MU_E_INPUT, "rows must come in ascending order of mu_mix32(pid)");
+    if (w->n_rows == UINT32_MAX - at)
+        return mu_fail(err, MU_E_LIMIT, "a part has at most %u rows", UINT32_MAX);
+    if (!reserve_one(&hashes, w->n_rows + at, &w->hashes_capacity, sizeof *w->hashes))
         return no_memory(err);
     w->hashes = hashes;
-    w->hashes[w->n_rows] = mu_identity_hash(identity);
-    uint32_t first = w->n_columns;
-    if (!mu_column_builder_push(&w->builders[first + MU_HIDDEN_PID], w->level_sizes[0], pid))
+    w->hashes[w->n_rows + at] = mu_identity_hash(identity);
+    w->last_mix = mix;
+    w->max_pid = pid > w->max_pid ? pid : w->max_pid;
+    if (!mu_column_builder_push(&w->builders[w->n_columns + MU_HIDDEN_PID], element, pid))
         return no_memory(err);
-    MU_TRY(add_string(w, first + MU_HIDDEN_NAMESPACE, identity.namespace_code, err));
-    return add_string(w, first + MU_HIDDEN_VALUE, identity.value, err);
+    MU_TRY(add_hidden_string(w, MU_HIDDEN_NAMESPACE, element, identity.namespace_code, err));
+    return add_hidden_string(w, MU_HIDDEN_VALUE, element, identity.value, err);
+}
+
+mu_code mu_part_writer_end_rows(mu_part_writer *w, uint32_t n, mu_err *err)
+{
+    if (w->event_column != MU_NO_COLUMN) {
+        mu_column_builder *events = &w->builders[w->event_column];
+        if (events->n_values != w->level_sizes[0] + n)
+            return mu_fail(err, MU_E_TYPE, "xEvent of a row must be a list, not null");
+    }
+    w->n_rows += n;
+    w->level_sizes[0] += n;
+    bool is_full = w->level_sizes[0] == MU_BLOCK_ROWS || w->block_cost >= MU_BLOCK_COST_MAX;
+    if (w->event_column != MU_NO_COLUMN)
+        is_full |= w->level_sizes[w->builders[w->event_column].child_level] >= MU_BLOCK_EVENTS;
+    return is_full ? end_block(w, err) : MU_OK;
 }
 
 static mu_code add_row(mu_part_writer *w, uint32_t pid, mu_identity identity, const mu_value *row,
                        mu_err *err)
 {
-    uint32_t mix = mu_mix32(pid);
-    if (w->n_rows > 0 && mix <= w->last_mix)
-        return mu_fail(err, MU_E_INPUT, "rows must come in ascending order of mu_mix32(pid)");
-    if (w->n_rows == UINT32_MAX)
-        return mu_fail(err, MU_E_LIMIT, "a part has at most %u rows", UINT32_MAX);
+    MU_TRY(mu_part_writer_add_identity(w, 0, pid, identity, err));
     if (row->kind != MU_TYPE_OBJECT)
         return wrong_kind(w, 0, row, err);
-    MU_TRY(add_identity(w, pid, identity, err));
     MU_TRY(add_value(w, 0, row, err));
-    if (w->event_column != MU_NO_COLUMN) {
-        mu_column_builder *events = &w->builders[w->event_column];
-        if (events->n_values != w->level_sizes[0] + 1)
-            return mu_fail(err, MU_E_TYPE, "xEvent of a row must be a list, not null");
-    }
-    w->last_mix = mix;
-    w->max_pid = pid > w->max_pid ? pid : w->max_pid;
-    w->n_rows++;
-    w->level_sizes[0]++;
-    bool is_full = w->level_sizes[0] == MU_BLOCK_ROWS || w->block_cost >= MU_BLOCK_COST_MAX;
-    if (w->event_column != MU_NO_COLUMN)
-        is_full |= w->level_sizes[w->builders[w->event_column].child_level] >= MU_BLOCK_EVENTS;
-    return is_full ? end_block(w, err) : MU_OK;
+    return mu_part_writer_end_rows(w, 1, err);
 }
 
 mu_code mu_part_writer_add(mu_part_writer *writer, uint32_t pid, mu_identity identity, mu_value row,

@@ -1,12 +1,13 @@
 /* Rows of several parts into new ones, in the order of mu_mix32(pid). */
 #include "store/change_int.h"
-#include "store/part_writer.h"
+#include "store/row_copy.h"
 
 #include <stdlib.h>
 
 /* A new part ends when its file has so many bytes, or so many rows. */
 #define REWRITE_BYTES_MAX ((uint64_t)1 << 30)
 #define REWRITE_ROWS_MAX  (1u << 22)
+#define RUN_MAX           64u
 
 /* A part that is read from its first row to its last. */
 typedef struct source {
@@ -15,6 +16,7 @@ typedef struct source {
     uint32_t row, block;
     const uint32_t *pids; /* of `block` */
     uint32_t mixed;       /* of the pid at `row` */
+    mu_row_copier *copier;
 } source;
 
 typedef struct rewrite {
@@ -23,9 +25,10 @@ typedef struct rewrite {
     const mu_type *row_type;
     uint32_t n; /* sources with rows left: a heap, the least `mixed` first */
     source *sources;
+    uint32_t n_opened; /* all of them, also those without rows left */
+    mu_row_copier **copiers;
     mu_part_writer *writer; /* NULL between parts */
     uint32_t n_written;     /* rows of the writer */
-    mu_arena arena;         /* of one row */
 } rewrite;
 
 /* -------- the heap -------- */
@@ -70,13 +73,16 @@ static void sift_down(rewrite *r, uint32_t at)
 static mu_code open_sources(rewrite *r, uint32_t n, const uint32_t *parts, mu_err *err)
 {
     r->sources = calloc((size_t)n + 1, sizeof *r->sources);
-    if (r->sources == NULL)
+    r->copiers = calloc((size_t)n + 1, sizeof *r->copiers);
+    if (r->sources == NULL || r->copiers == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory for rewriting parts");
     for (uint32_t i = 0; i < n; i++) {
         bool has_row;
         source *s = &r->sources[r->n];
         *s = (source){.part = r->change->base->state.parts[parts[i]].handle->part,
                       .dead = mu_change_source_dead(r->change, parts[i])};
+        MU_TRY(mu_row_copier_new(s->part, &s->copier, err));
+        r->copiers[r->n_opened++] = s->copier;
         MU_TRY(seek(s, &has_row, err));
         r->n += has_row;
     }
@@ -85,10 +91,19 @@ static mu_code open_sources(rewrite *r, uint32_t n, const uint32_t *parts, mu_er
     return MU_OK;
 }
 
-static mu_code advance(rewrite *r, mu_err *err)
+static void close_sources(rewrite *r)
+{
+    for (uint32_t i = 0; i < r->n_opened; i++)
+        mu_row_copier_free(r->copiers[i]);
+    free(r->copiers);
+    free(r->sources);
+}
+
+/* Moves the first source on, past `n` rows. */
+static mu_code advance(rewrite *r, uint32_t n, mu_err *err)
 {
     bool has_row;
-    r->sources[0].row++;
+    r->sources[0].row += n;
     MU_TRY(seek(&r->sources[0], &has_row, err));
     if (!has_row)
         r->sources[0] = r->sources[--r->n];
@@ -98,16 +113,36 @@ static mu_code advance(rewrite *r, mu_err *err)
 
 /* -------- rows -------- */
 
-static mu_code copy_row(rewrite *r, const source *s, mu_err *err)
+/* The least hash that a source other than the first has next. */
+static uint64_t next_mixed(const rewrite *r)
 {
-    mu_value row;
-    mu_identity identity;
-    mu_arena_reset(&r->arena);
-    MU_TRY(mu_part_row(s->part, s->row, &r->arena, &row, err));
-    MU_TRY(mu_part_identity(s->part, s->row, &identity, err));
-    row = mu_value_extend(&r->arena, mu_part_row_type(s->part), r->row_type, row);
-    uint32_t pid = s->pids[s->row - s->part->blocks[s->block].row];
-    return mu_part_writer_add(r->writer, pid, identity, row, err);
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 1; i < 3 && i < r->n; i++)
+        least = r->sources[i].mixed < least ? r->sources[i].mixed : least;
+    return least;
+}
+
+/* Rows of the first source, alive, in one block, and before those of all others. */
+static uint32_t count_run(const rewrite *r, uint32_t most)
+{
+    const source *s = &r->sources[0];
+    mu_block block = s->part->blocks[s->block];
+    uint64_t end = next_mixed(r);
+    uint32_t n = 1, at = s->row - block.row;
+    while (n < most && at + n < block.n_rows && !mu_dead_rows_has(s->dead, s->row + n) &&
+           mu_mix32(s->pids[at + n]) < end)
+        n++;
+    return n;
+}
+
+static mu_code copy_run(rewrite *r, uint32_t *out, mu_err *err)
+{
+    source *s = &r->sources[0];
+    uint32_t n = count_run(r, RUN_MAX);
+    MU_TRY(mu_row_copier_room(s->copier, r->writer, s->row, n, &n, err));
+    MU_TRY(mu_row_copier_copy(s->copier, r->writer, s->row, n, err));
+    *out = n;
+    return MU_OK;
 }
 
 static mu_code finish_part(rewrite *r, mu_err *err)
@@ -121,11 +156,13 @@ static mu_code finish_part(rewrite *r, mu_err *err)
 static mu_code copy_rows(rewrite *r, mu_err *err)
 {
     while (r->n > 0) {
+        uint32_t n;
         if (r->writer == NULL)
             MU_TRY(mu_part_writer_new(r->change, r->entity, r->row_type, &r->writer, err));
-        MU_TRY(copy_row(r, &r->sources[0], err));
-        MU_TRY(advance(r, err));
-        if (++r->n_written >= REWRITE_ROWS_MAX ||
+        MU_TRY(copy_run(r, &n, err));
+        MU_TRY(advance(r, n, err));
+        r->n_written += n;
+        if (r->n_written >= REWRITE_ROWS_MAX ||
             mu_part_writer_bytes(r->writer) >= REWRITE_BYTES_MAX)
             MU_TRY(finish_part(r, err));
     }
@@ -141,13 +178,11 @@ mu_code mu_change_copy_parts(mu_change *change, uint32_t n, const uint32_t *part
     if (r.row_type == NULL)
         return mu_fail(err, MU_E_CORRUPT, "the schema has no entity \"" MU_STR_FMT "\"",
                        MU_STR_ARG(entity));
-    mu_arena_init(&r.arena, SIZE_MAX);
     mu_code code = open_sources(&r, n, parts, err);
     if (code == MU_OK)
         code = copy_rows(&r, err);
     mu_part_writer_abandon(r.writer);
-    free(r.sources);
-    mu_arena_free(&r.arena);
+    close_sources(&r);
     for (uint32_t i = 0; i < n; i++)
         change->is_source[parts[i]] = true;
     return code;
