@@ -282,6 +282,21 @@ MU_CHECKED mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *me
 /* Rewrites every part on disk that has dead rows: what was deleted is gone afterwards. */
 MU_CHECKED mu_code mu_store_purge(mu_store *store, const mu_pace *pace, mu_err *err);
 
+/* -------- copying -------- */
+
+typedef struct mu_backup_report {
+    uint64_t n_parts, n_segments;
+    uint64_t n_bytes; /* written */
+} mu_backup_report;
+
+/* Copies the last committed state of a data folder with its log to `target`, which must be empty or
+ * missing and can then be opened as a data folder: with all that was acknowledged before the call.
+ * Who writes the folder, in this process or another, neither helps nor waits. MU_E_CONFLICT: the
+ * target is not empty, or parts are replaced faster than they can be copied. What a failure leaves
+ * in the target has no catalog.db and is no data folder. */
+MU_CHECKED mu_code mu_store_backup(const char *folder, const char *target, const mu_pace *pace,
+                                   mu_backup_report *out, mu_err *err);
+
 /* -------- checking -------- */
 
 typedef struct mu_verify_report {
