@@ -127,6 +127,7 @@ extern const mu_command mu_command_eval;
 extern const mu_command mu_command_pql;
 extern const mu_command mu_command_sample;
 extern const mu_command mu_command_verify;
+extern const mu_command mu_command_backup;
 extern const mu_command mu_command_bench;
 extern const mu_command mu_command_help;
 

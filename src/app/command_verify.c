@@ -1,5 +1,6 @@
 #include "app/app_int.h"
 #include "base/time.h"
+#include "catalog/documents.h"
 #include "store/store.h"
 #include "json/json.h"
 
@@ -10,15 +11,44 @@ static void on_problem(void *context, mu_str sentence)
     mu_progress_message(context, "problem: " MU_STR_FMT, MU_STR_ARG(sentence));
 }
 
+typedef struct document_problems {
+    mu_progress *progress;
+    uint64_t n;
+} document_problems;
+
+static void on_document_problem(void *context, mu_str sentence)
+{
+    document_problems *problems = context;
+    problems->n++;
+    on_problem(problems->progress, sentence);
+}
+
+static mu_code verify(const char *folder, unsigned n_threads, mu_progress *progress,
+                      mu_verify_report *report, mu_err *err)
+{
+    mu_verify_callbacks callbacks = {on_problem, mu_progress_update, progress};
+    document_problems problems = {.progress = progress};
+    MU_TRY(mu_store_verify(folder, n_threads, &callbacks, report, err));
+    mu_code code = mu_documents_verify(folder, on_document_problem, &problems, err);
+    report->n_problems += problems.n;
+    if (code != MU_E_CORRUPT || report->n_problems == 0)
+        return code;
+    return MU_OK; /* the same damage, which the store has named */
+}
+
 static void print_summary(const mu_verify_report *report, double seconds)
 {
     const struct {
         mu_str name;
         uint64_t number;
     } members[] = {
-        {MU_STR("parts"), report->n_parts}, {MU_STR("blocks"), report->n_blocks},
-        {MU_STR("rows"), report->n_rows},   {MU_STR("events"), report->n_events},
-        {MU_STR("bytes"), report->n_bytes}, {MU_STR("problems"), report->n_problems},
+        {MU_STR("parts"), report->n_parts},
+        {MU_STR("blocks"), report->n_blocks},
+        {MU_STR("rows"), report->n_rows},
+        {MU_STR("events"), report->n_events},
+        {MU_STR("logRecords"), report->n_log_records},
+        {MU_STR("bytes"), report->n_bytes},
+        {MU_STR("problems"), report->n_problems},
     };
     mu_buf buf;
     mu_json_writer writer;
@@ -53,26 +83,27 @@ static mu_exit run(mu_invocation *invocation)
     }
     mu_progress progress;
     mu_progress_begin(&progress, "verify", NULL);
-    mu_verify_callbacks callbacks = {on_problem, mu_progress_update, &progress};
     mu_verify_report report;
     mu_err err;
     int64_t start_ns = mu_monotonic_ns();
-    mu_code code = mu_store_verify(folder, mu_options_threads(options), &callbacks, &report, &err);
+    mu_code code = verify(folder, mu_options_threads(options), &progress, &report, &err);
     mu_progress_end(&progress);
     if (code != MU_OK)
         return mu_report(&err);
     print_summary(&report, (double)(mu_monotonic_ns() - start_ns) / 1e9);
     if (report.n_problems == 0)
         return MU_EXIT_DONE;
-    mu_say("%llu problems in %s; load the source files into a new data folder",
+    mu_say("%llu problems in %s; use a backup, or load the source files into a new data folder",
            (unsigned long long)report.n_problems, folder);
     return MU_EXIT_INPUT;
 }
 
 static const char *const usages[] = {"verify --data DIR", NULL};
 static const char *const paragraphs[] = {
-    "Reads every byte of every sandbox of a data folder and checks all checksums and all that "
-    "docs/storage.md promises. Each problem is one line on standard error. Prints one JSON object "
+    "Reads every byte of every sandbox of a data folder, of its log and its catalog, and checks "
+    "all "
+    "checksums and all that docs/storage.md promises. Each problem is one line on standard error. "
+    "Prints one JSON object "
     "with what was checked and the number of problems; the exit status is 1 when there are any. "
     "Works beside a running load, whose data it does not see before they are committed.",
     NULL};

@@ -394,6 +394,35 @@ static void what_is_no_data_folder_is_not_copied(void **state)
     mu_remove_folder(copy);
 }
 
+static void count_problem(void *context, mu_str sentence)
+{
+    unsigned *n = context;
+    ++*n;
+    printf(MU_STR_FMT "\n", MU_STR_ARG(sentence));
+}
+
+/* Parts that hold more than the log ever had: somebody cut the log, or brought another one. */
+static void a_log_that_ends_before_the_mark_is_a_problem(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_change *change = NULL;
+    mu_verify_report report;
+    unsigned n = 0;
+    mu_verify_callbacks callbacks = {.problem = count_problem, .context = &n};
+    assert_done(do_step(f, 1, &err), err);
+    assert_done(mu_store_fold(f->store, NULL, &err), err);
+    assert_done(mu_store_verify(f->folder, 1, &callbacks, &report, &err), err);
+    assert_int_equal(n, 0);
+    assert_int_equal(report.n_log_records, 1);
+    assert_done(mu_change_begin(f->store, &change, &err), err);
+    mu_change_set_mark(change, &(mu_mark){7, N_PEOPLE + 1, MU_STR("")});
+    assert_done(mu_change_commit(change, &err), err);
+    assert_done(mu_store_verify(f->folder, 1, &callbacks, &report, &err), err);
+    assert_int_equal(n, 1);
+    assert_int_equal(report.n_problems, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -402,6 +431,7 @@ int main(void)
         TEST(other_files_are_copied_too),
         TEST(a_copy_may_lie_in_the_folder),
         TEST(what_is_no_data_folder_is_not_copied),
+        TEST(a_log_that_ends_before_the_mark_is_a_problem),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static int tear_down(void **state)
 }
 
 /* A type that extends `type`: more fields anywhere, some integers doubles. */
-static const mu_type *extended(fixture *f, const mu_type *type, bool is_list)
+static const mu_type *extended(fixture *f, const mu_type *type)
 {
     if (type->kind == MU_TYPE_INTEGER && mu_dice_percent(&f->dice, 30))
         return mu_type_of(MU_TYPE_DOUBLE);
@@ -54,7 +54,7 @@ static const mu_type *extended(fixture *f, const mu_type *type, bool is_list)
     mu_type *made = MU_NEW(&f->arena, mu_type);
     *made = *type;
     if (type->kind != MU_TYPE_OBJECT) {
-        made->item = extended(f, type->item, true);
+        made->item = extended(f, type->item);
         return made;
     }
     uint32_t n = 0;
@@ -66,7 +66,7 @@ static const mu_type *extended(fixture *f, const mu_type *type, bool is_list)
             types[n++] = mu_type_of(mu_dice_percent(&f->dice, 50) ? MU_TYPE_STRING : MU_TYPE_DATE);
         }
         names[n] = type->field_names[i];
-        types[n++] = extended(f, type->field_types[i], is_list);
+        types[n++] = extended(f, type->field_types[i]);
     }
     made->n_fields = n;
     made->field_names = names;
@@ -125,8 +125,7 @@ static void copy_all(fixture *f, mu_row_copier *copier, mu_part_writer *writer, 
     }
 }
 
-static void check_rows(fixture *f, const mu_part *from, uint32_t first, const mu_part *to,
-                       const mu_type *type)
+static void check_rows(const mu_part *from, uint32_t first, const mu_part *to, const mu_type *type)
 {
     mu_err err;
     mu_arena arena;
@@ -144,7 +143,6 @@ static void check_rows(fixture *f, const mu_part *from, uint32_t first, const mu
         assert_true(mu_str_equal(before.value, after.value));
         assert_true(mu_str_equal(before.namespace_code, after.namespace_code));
     }
-    (void)f;
     mu_arena_free(&arena);
 }
 
@@ -155,7 +153,7 @@ static void copied_rows_are_what_they_were(void **state)
     unsigned n_cases = mu_dice_cases(60) + 6;
     for (unsigned i = 0; i < n_cases; i++) {
         const mu_type *type = mu_random_row_type(&f->arena, &f->dice);
-        const mu_type *later = i % 2 == 0 ? type : extended(f, type, false);
+        const mu_type *later = i % 2 == 0 ? type : extended(f, type);
         uint32_t n = i == 0 ? 9000 : mu_dice_below(&f->dice, 300) + 1;
         mu_part *from = random_part(f, type, n), *to;
         mu_row_copier *copier = NULL;
@@ -166,13 +164,13 @@ static void copied_rows_are_what_they_were(void **state)
         copy_all(f, copier, writer, 0, half, from);
         to = seal(writer, path);
         assert_int_equal(mu_part_rows(to), half);
-        check_rows(f, from, 0, to, later);
+        check_rows(from, 0, to, later);
         mu_part_close(to);
         writer = new_writer(f, later, path); /* perhaps where the one before was */
         copy_all(f, copier, writer, half, n, from);
         to = seal(writer, path);
         assert_int_equal(mu_part_rows(to), n - half);
-        check_rows(f, from, half, to, later);
+        check_rows(from, half, to, later);
         mu_part_close(to);
         mu_row_copier_free(copier);
         mu_part_close(from);

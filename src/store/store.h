@@ -301,11 +301,13 @@ MU_CHECKED mu_code mu_store_backup(const char *folder, const char *target, const
 
 typedef struct mu_verify_report {
     uint64_t n_parts, n_blocks, n_rows, n_events, n_bytes;
+    uint64_t n_log_segments, n_log_records;
     uint64_t n_problems;
 } mu_verify_report;
 
-/* Checksums and every invariant of docs/storage.md over all sandboxes of a folder. Each problem is
- * given to `problem` as one sentence; `progress` (NULL allowed) hears of bytes done and in all. */
+/* Checksums and every invariant of docs/storage.md over all sandboxes of a folder and its log. Each
+ * problem is given to `problem` as one sentence; `progress` (NULL allowed) hears of bytes done and
+ * in all. */
 typedef struct mu_verify_callbacks {
     void (*problem)(void *context, mu_str sentence);
     void (*progress)(void *context, uint64_t done_bytes, uint64_t all_bytes);

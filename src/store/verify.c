@@ -1,4 +1,5 @@
 #include "base/thread.h"
+#include "store/log.h"
 #include "store/store_int.h"
 
 #include <pthread.h>
@@ -14,6 +15,7 @@ typedef struct verifier {
     pthread_mutex_t lock; /* guards the report, the bytes and the calls back */
     mu_verify_report report;
     uint64_t done_bytes, all_bytes;
+    uint64_t next_sequence; /* the largest of all marks */
     mu_catalog *catalog;
 } verifier;
 
@@ -38,7 +40,7 @@ static void report(verifier *v, const char *format, ...)
     pthread_mutex_unlock(&v->lock);
 }
 
-static void catalog_problem(void *context, mu_str sentence)
+static void note_problem(void *context, mu_str sentence)
 {
     report(context, MU_STR_FMT, MU_STR_ARG(sentence));
 }
@@ -340,6 +342,8 @@ static mu_code verify_sandbox(verifier *v, mu_str sandbox, mu_err *err)
             break;
         close_parts(&job);
     }
+    if (code == MU_OK && state.has_mark && state.mark.next_sequence > v->next_sequence)
+        v->next_sequence = state.mark.next_sequence;
     if (code == MU_OK)
         code = verify_state(&job, &problem);
     if (job.handles != NULL)
@@ -352,19 +356,34 @@ static mu_code verify_sandbox(verifier *v, mu_str sandbox, mu_err *err)
     return code == MU_OK ? MU_OK : mu_fail(err, code, "%s", problem.text);
 }
 
+/* After the marks were read: the log reaches at least as far as they do. */
+static mu_code verify_log(verifier *v, mu_err *err)
+{
+    mu_log_report log;
+    MU_TRY(mu_log_verify(v->folder, note_problem, v, &log, err));
+    v->report.n_log_segments = log.n_segments;
+    v->report.n_log_records = log.n_records;
+    v->report.n_bytes += log.n_bytes;
+    if (log.last_sequence != 0 && v->next_sequence > log.last_sequence + 1)
+        report(v, "%s/log: it ends with record %llu, and parts hold all before record %llu",
+               v->folder, (unsigned long long)log.last_sequence,
+               (unsigned long long)v->next_sequence);
+    return MU_OK;
+}
+
 static mu_code verify_all(verifier *v, mu_err *err)
 {
     mu_arena arena;
     uint32_t n = 0;
     const mu_str *names = NULL;
     mu_arena_init(&arena, SIZE_MAX);
-    mu_code code = mu_catalog_check(v->catalog, catalog_problem, v, err);
+    mu_code code = mu_catalog_check(v->catalog, note_problem, v, err);
     if (code == MU_OK)
         code = mu_catalog_sandboxes(v->catalog, &arena, &n, &names, err);
     for (uint32_t i = 0; code == MU_OK && i < n; i++)
         code = verify_sandbox(v, names[i], err);
     mu_arena_free(&arena);
-    return code;
+    return code == MU_OK ? verify_log(v, err) : code;
 }
 
 mu_code mu_store_verify(const char *folder, unsigned n_threads,
