@@ -5,8 +5,9 @@
 
 /* Every resource, in the order of the routes. */
 static mu_api_resource *const resources[] = {
-    mu_api_add_token,  mu_api_add_sandboxes, mu_api_add_merge_policies, mu_api_add_datasets,
-    mu_api_add_labels, mu_api_add_flows,     mu_api_add_stored,
+    mu_api_add_token,    mu_api_add_sandboxes,  mu_api_add_merge_policies,
+    mu_api_add_datasets, mu_api_add_labels,     mu_api_add_flows,
+    mu_api_add_stored,   mu_api_add_namespaces, mu_api_add_retention,
 };
 
 /* -------- the life of an api -------- */
@@ -56,6 +57,7 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     mu_arena_init(&api->arena, SIZE_MAX);
     pthread_rwlock_init(&api->sandbox_lock, NULL);
     pthread_mutex_init(&api->edit_lock, NULL);
+    pthread_mutex_init(&api->settings_lock, NULL);
     copy_options(api, options);
     api->check = (mu_http_check){mu_api_check, api};
     api->check_client = (mu_http_check){mu_api_check_client, api};
@@ -78,6 +80,7 @@ void mu_api_free(mu_api *api)
         return;
     mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);
+    pthread_mutex_destroy(&api->settings_lock);
     pthread_mutex_destroy(&api->edit_lock);
     pthread_rwlock_destroy(&api->sandbox_lock);
     mu_arena_free(&api->arena);

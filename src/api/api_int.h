@@ -13,6 +13,7 @@
 #include "api/api.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* -------- sandboxes: sandboxes.c -------- */
 
@@ -41,8 +42,11 @@ struct mu_api {
     pthread_rwlock_t sandbox_lock;
     mu_api_sandbox *sandboxes; /* in the order they were made */
     mu_api_tokens *tokens;
-    pthread_mutex_t edit_lock; /* held by handlers that read documents to change several */
     struct mu_api_registries *registries;
+    pthread_mutex_t edit_lock;     /* held by handlers that read documents to change several; taken
+                                      before settings_lock */
+    pthread_mutex_t settings_lock; /* held while a sandbox's settings change */
+    _Atomic uint64_t settings_generation; /* release after a change, acquire by readers */
 };
 
 static inline int64_t mu_api_now_ms(const mu_api *api)
@@ -67,7 +71,8 @@ MU_CHECKED mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_
 /* The functions of the resources, each adding its routes. */
 typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err);
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
-    mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored;
+    mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
+    mu_api_add_namespaces, mu_api_add_retention;
 
 /* -------- who asks: gate.c -------- */
 
@@ -117,12 +122,43 @@ MU_CHECKED mu_code mu_api_sandboxes_load(mu_api *api, mu_err *err);
  * for anything slow. */
 const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_str name, mu_str id);
 
+/* The sandbox after `after` (NULL: the first) of an organisation, NULL at the end. */
+const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
+                                          const mu_api_sandbox *after);
+
 /* By the store's spelling: what stored documents and records have. */
 const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name);
 
 /* {"sandboxId","sandboxName","type","default"} (api.md 7). */
 mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox);
 void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox);
+
+/* -------- settings of a sandbox: settings.c -------- */
+
+/* The document in force: an object, empty at first, with the members "namespaces" and "retention".
+ * In `arena`. */
+MU_CHECKED mu_code mu_api_settings_read(const mu_api *api, const mu_api_sandbox *sandbox,
+                                        mu_arena *arena, mu_json *out, mu_err *err);
+/* Replaces one member; durable and in force when it returns. */
+MU_CHECKED mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
+                                       mu_str name, const mu_json *value, mu_err *err);
+/* A number that differs after the settings of any sandbox changed: for caches. */
+uint64_t mu_api_settings_generation(const mu_api *api);
+
+/* -------- namespaces: namespaces.c -------- */
+
+/* Built-in namespaces and the organisation's own, with the sandbox's priorities (b.4). In `arena`.
+ * Changes with the generation of the kind "namespace" and of the settings. */
+MU_CHECKED mu_code mu_api_namespaces(const mu_api *api, const mu_api_sandbox *sandbox,
+                                     mu_arena *arena, uint32_t *n, const mu_graph_namespace **out,
+                                     bool *has_priorities, mu_err *err);
+/* Puts them in force in a sandbox: those with a priority (0: none), and the organisation's own. */
+MU_CHECKED mu_code mu_api_set_namespaces(mu_api *api, const mu_api_sandbox *sandbox,
+                                         mu_arena *arena, uint32_t n,
+                                         const mu_graph_namespace *namespaces, mu_err *err);
+/* Tells the sandbox's graph of namespaces that it does not know yet. */
+MU_CHECKED mu_code mu_api_sync_namespaces(mu_api *api, const mu_api_sandbox *sandbox,
+                                          mu_arena *arena, mu_err *err);
 
 /* -------- merge policies: merge_policies.c -------- */
 

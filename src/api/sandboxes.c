@@ -35,10 +35,14 @@ static sandbox_facts facts_of(const mu_json *json)
         .is_default = mu_api_json_truth(mu_json_member(json, MU_STR("isDefault")), false)};
 }
 
-/* Adds it to the list; needs the lock for writing once requests are served. */
-static mu_code remember(mu_api *api, mu_str organization, const sandbox_facts *facts,
-                        mu_api_sandbox **out, mu_err *err)
+/* Opens its data and adds it to the list. */
+static mu_code remember(mu_api *api, mu_arena *scratch, mu_str organization,
+                        const sandbox_facts *facts, mu_api_sandbox **out, mu_err *err)
 {
+    mu_sandbox *live;
+    MU_TRY(mu_live_sandbox(api->options.live,
+                           store_name_of(api, scratch, organization, facts->name), &live, err));
+    pthread_rwlock_wrlock(&api->sandbox_lock);
     mu_arena *arena = &api->arena;
     mu_api_sandbox *sandbox = MU_NEW(arena, mu_api_sandbox);
     *sandbox = (mu_api_sandbox){.organization = api->options.auth_mode == MU_AUTH_OPEN
@@ -48,14 +52,22 @@ static mu_code remember(mu_api *api, mu_str organization, const sandbox_facts *f
                                 .store_name = store_name_of(api, arena, organization, facts->name),
                                 .id = mu_arena_copy(arena, facts->id),
                                 .is_production = mu_str_equal(facts->type, MU_STR("production")),
-                                .is_default = facts->is_default};
-    (void)err;
+                                .is_default = facts->is_default,
+                                .live = live};
     mu_api_sandbox **at = &api->sandboxes;
     while (*at != NULL)
         at = &(*at)->next;
     *at = sandbox;
+    pthread_rwlock_unlock(&api->sandbox_lock);
     *out = sandbox;
     return MU_OK;
+}
+
+/* What a fresh sandbox needs, or one whose making was cut short. */
+static mu_code furnish(mu_api *api, mu_arena *scratch, const mu_api_sandbox *sandbox, mu_err *err)
+{
+    MU_TRY(mu_api_add_default_policy(api, sandbox, err));
+    return mu_api_sync_namespaces(api, sandbox, scratch, err);
 }
 
 static bool is_of(const mu_api *api, const mu_api_sandbox *sandbox, mu_str organization)
@@ -74,6 +86,17 @@ const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_s
             found = at;
     pthread_rwlock_unlock(&api->sandbox_lock);
     return found;
+}
+
+const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
+                                          const mu_api_sandbox *after)
+{
+    pthread_rwlock_rdlock(&api->sandbox_lock);
+    const mu_api_sandbox *at = after == NULL ? api->sandboxes : after->next;
+    while (at != NULL && !is_of(api, at, organization))
+        at = at->next;
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    return at;
 }
 
 const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name)
@@ -106,6 +129,18 @@ void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox)
 }
 
 /* -------- making -------- */
+
+static bool is_sandbox_name(mu_str name)
+{
+    if (name.len == 0 || name.len > NAME_MAX_LEN || name.ptr[0] < 'a' || name.ptr[0] > 'z')
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return true;
+}
 
 /* "2026-01-02 03:04:05", as this service alone writes instants. */
 static mu_json plain_time(mu_arena *arena, int64_t ms)
@@ -144,11 +179,8 @@ static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
     *json = new_document(api, arena, facts, title, user);
     MU_TRY(
         mu_api_document_put(api, arena, shared, MU_DOCUMENT_ADD, KIND, store_name, json, 0, err));
-    pthread_rwlock_wrlock(&api->sandbox_lock);
-    mu_code code = remember(api, organization, facts, &sandbox, err);
-    pthread_rwlock_unlock(&api->sandbox_lock);
-    MU_TRY(code);
-    return mu_api_add_default_policy(api, sandbox, err);
+    MU_TRY(remember(api, arena, organization, facts, &sandbox, err));
+    return furnish(api, arena, sandbox, err);
 }
 
 static mu_code make_prod(mu_api *api, mu_arena *arena, mu_str organization, mu_err *err)
@@ -176,11 +208,29 @@ static mu_code load_organization(mu_api *api, mu_arena *arena, mu_str organizati
         mu_api_sandbox *sandbox;
         MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
         const sandbox_facts facts = facts_of(&json);
-        MU_TRY(remember(api, organization, &facts, &sandbox, err));
-        MU_TRY(mu_api_add_default_policy(api, sandbox, err));
+        MU_TRY(remember(api, arena, organization, &facts, &sandbox, err));
+        MU_TRY(furnish(api, arena, sandbox, err));
         has_prod |= mu_str_equal(facts.name, MU_STR("prod"));
     }
     return has_prod ? MU_OK : make_prod(api, arena, organization, err);
+}
+
+/* Sandboxes that were filled without a server (muster load) have no document yet. */
+static mu_code adopt_sandboxes(mu_api *api, mu_arena *arena, mu_err *err)
+{
+    const mu_str *names;
+    uint32_t n = mu_live_sandboxes(api->options.live, arena, &names);
+    for (uint32_t i = 0; i < n; i++) {
+        mu_json json;
+        if (!is_sandbox_name(names[i]) ||
+            mu_api_find_sandbox(api, api->options.organization, names[i], MU_STR("")) != NULL)
+            continue;
+        const sandbox_facts facts = {
+            .name = names[i], .id = mu_api_uuid(arena), .type = MU_STR("development")};
+        MU_TRY(make_sandbox(api, arena, api->options.organization, &facts, names[i],
+                            MU_STR("system"), &json, err));
+    }
+    return MU_OK;
 }
 
 /* Several clients may belong to one organisation. */
@@ -203,6 +253,8 @@ mu_code mu_api_sandboxes_load(mu_api *api, mu_err *err)
         for (size_t i = 0; code == MU_OK && i < api->options.n_clients; i++)
             if (is_first_of_organization(&api->options, i))
                 code = load_organization(api, &arena, api->options.clients[i].organization, err);
+    if (code == MU_OK && api->options.auth_mode == MU_AUTH_OPEN)
+        code = adopt_sandboxes(api, &arena, err);
     mu_arena_free(&arena);
     return code;
 }
@@ -303,18 +355,6 @@ static mu_http_outcome get_sandbox(mu_http_request *request, mu_http_response *r
     if (!read_sandbox(request, response, context, &document, &json))
         return MU_HTTP_DONE;
     return mu_api_answer(response, 200, &json);
-}
-
-static bool is_sandbox_name(mu_str name)
-{
-    if (name.len == 0 || name.len > NAME_MAX_LEN || name.ptr[0] < 'a' || name.ptr[0] > 'z')
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
-            return false;
-    }
-    return true;
 }
 
 static mu_code check_new(const sandbox_facts *facts, mu_str title, mu_err *err)

@@ -39,6 +39,12 @@ static void open_all(api_fixture *f)
 {
     mu_err err;
     f->metrics = mu_metrics_new();
+    const mu_live_options live = {.folder = f->folder,
+                                  .n_threads = 1,
+                                  .now_ms = now_ms,
+                                  .logger = NULL,
+                                  .metrics = f->metrics};
+    assert_done(mu_live_open(&live, &f->live, &err), err);
     assert_done(mu_documents_open(f->folder, &f->documents, &err), err);
     f->options.live = f->live;
     f->options.documents = f->documents;
@@ -65,6 +71,7 @@ static void close_all(api_fixture *f)
     mu_api_free(f->api);
     mu_http_router_free(f->router);
     mu_documents_close(f->documents);
+    mu_live_close(f->live);
     mu_metrics_free(f->metrics);
 }
 

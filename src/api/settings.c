@@ -1,0 +1,47 @@
+/* settings.c -- the one document of settings that a sandbox's log carries (MU_RECORD_SETTINGS):
+ *
+ *     {"namespaces":[{"code","id","idType","priority"?,"unique"?}],"retention":{...}}
+ *
+ * The graph is configured from it, also when the log is replayed: so it holds whole namespaces.
+ */
+#include "api/api_int.h"
+
+mu_code mu_api_settings_read(const mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
+                             mu_json *out, mu_err *err)
+{
+    (void)api;
+    mu_str text = mu_sandbox_settings(sandbox->live, arena);
+    *out = (mu_json){.kind = MU_JSON_OBJECT};
+    return text.len == 0 ? MU_OK : mu_api_json_parse(arena, text, out, err);
+}
+
+static mu_code append_settings(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
+                               const mu_json *settings, mu_err *err)
+{
+    uint64_t sequence;
+    mu_record record = {.kind = MU_RECORD_SETTINGS, .received_ms = mu_api_now_ms(api)};
+    MU_TRY(mu_api_json_text(arena, settings, &record.document, err));
+    MU_TRY(mu_sandbox_append(sandbox->live, 1, &record, &sequence, err));
+    return mu_live_wait(api->options.live, sequence, err);
+}
+
+mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
+                            mu_str name, const mu_json *value, mu_err *err)
+{
+    mu_json settings;
+    pthread_mutex_lock(&api->settings_lock);
+    mu_code code = mu_api_settings_read(api, sandbox, arena, &settings, err);
+    if (code == MU_OK) {
+        mu_api_json_set(arena, &settings, name, *value);
+        code = append_settings(api, sandbox, arena, &settings, err);
+    }
+    if (code == MU_OK)
+        atomic_fetch_add_explicit(&api->settings_generation, 1, memory_order_acq_rel);
+    pthread_mutex_unlock(&api->settings_lock);
+    return code;
+}
+
+uint64_t mu_api_settings_generation(const mu_api *api)
+{
+    return atomic_load_explicit(&api->settings_generation, memory_order_acquire);
+}
