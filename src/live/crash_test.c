@@ -77,7 +77,8 @@ static void to_record(mu_arena *arena, uint64_t number, const mu_crowd_change *c
 
 typedef struct child {
     const char *folder;
-    uint64_t seed, number; /* the next group */
+    uint64_t seed, number; /* the next group: changed by the thread that appends */
+    uint64_t first;        /* group */
     int pipe_end;
     mu_live *live;
     mu_sandbox *sandboxes[MU_CROWD_SANDBOXES];
@@ -113,7 +114,7 @@ static void *fold_and_purge(void *context)
     child *c = context;
     mu_err err;
     mu_dice dice;
-    mu_dice_init(&dice, c->number + 7);
+    mu_dice_init(&dice, c->first + 7);
     for (;;) {
         mu_sandbox *sandbox = c->sandboxes[mu_dice_below(&dice, MU_CROWD_SANDBOXES)];
         sleep_us(mu_dice_below(&dice, 15000));
@@ -131,7 +132,7 @@ static void *look_up(void *context)
     mu_dice dice;
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
-    mu_dice_init(&dice, c->number + 8);
+    mu_dice_init(&dice, c->first + 8);
     for (;; mu_arena_reset(&arena)) {
         mu_sandbox *sandbox = c->sandboxes[mu_dice_below(&dice, MU_CROWD_SANDBOXES)];
         mu_identity identity = mu_crowd_identity(&arena, mu_dice_below(&dice, MU_CROWD_PEOPLE),
@@ -251,6 +252,7 @@ static uint64_t run_and_kill(child c, power *p, uint32_t ms)
     if (pid == 0) {
         close(ends[0]);
         c.pipe_end = ends[1];
+        c.first = c.number;
         mu_log_system system = {write_until_power_fails, sync_data, p};
         run_child(&c, p == NULL ? NULL : &system);
     }
