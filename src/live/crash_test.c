@@ -239,9 +239,22 @@ static bool read_acknowledgement(int pipe_end, int timeout_ms, uint64_t *acknowl
     return true;
 }
 
-/* Runs a child from group c.number on and kills it; with `power` it may die earlier. Returns how
- * many groups are acknowledged. */
-static uint64_t run_and_kill(child c, power *p, uint32_t ms)
+/* Copies the folder that a child writes; *least is what the copy must have. */
+static void copy_beside(const child *c, const char *target, int pipe_end, uint64_t *acknowledged,
+                        uint64_t *least)
+{
+    mu_backup_report report;
+    mu_err err;
+    while (read_acknowledgement(pipe_end, 0, acknowledged))
+        ;
+    *least = *acknowledged;
+    if (mu_store_backup(c->folder, target, NULL, &report, &err) != MU_OK)
+        fail_msg("backup: %s", err.text);
+}
+
+/* Runs a child from group c.number on and kills it; with `power` it may die earlier. With `copy`,
+ * the folder is copied there meanwhile. Returns how many groups are acknowledged. */
+static uint64_t run_and_kill(child c, power *p, uint32_t ms, const char *copy, uint64_t *copied)
 {
     int ends[2], status;
     uint64_t acknowledged = c.number;
@@ -257,8 +270,10 @@ static uint64_t run_and_kill(child c, power *p, uint32_t ms)
         run_child(&c, p == NULL ? NULL : &system);
     }
     close(ends[1]);
-    if (ms % 8 != 0) /* else it may be killed while it opens */
+    if (copy != NULL || ms % 8 != 0) /* else it may be killed while it opens */
         (void)read_acknowledgement(ends[0], 60000, &acknowledged);
+    if (copy != NULL)
+        copy_beside(&c, copy, ends[0], &acknowledged, copied);
     for (int64_t end_ns = mu_monotonic_ns() + (int64_t)ms * 1000000, left_ns;
          (left_ns = end_ns - mu_monotonic_ns()) > 0;)
         if (!read_acknowledgement(ends[0], (int)(left_ns / 1000000) + 1, &acknowledged))
@@ -523,6 +538,25 @@ static void check_after(world *w, uint64_t acknowledged, bool folds)
     mu_live_close(live);
 }
 
+/* A copy that was made beside a writer is the state after some group, at least after `least`. */
+static void check_copy(world *w, char *copy, uint64_t least)
+{
+    char *folder = w->folder;
+    w->folder = copy;
+    verify(w);
+    mu_live *live = open_live(w, NULL);
+    uint64_t there = groups_there(live);
+    if (there < least)
+        fail_msg("%llu groups were acknowledged before the copy, which has %llu",
+                 (unsigned long long)least, (unsigned long long)there);
+    advance(w, there);
+    snprintf(w->when, sizeof w->when, "copy beside kill %u", w->n_kills);
+    check_live(w, live);
+    mu_live_close(live);
+    w->folder = folder;
+    mu_remove_folder(copy);
+}
+
 static int setup(void **state)
 {
     world *w = calloc(1, sizeof *w);
@@ -555,8 +589,12 @@ static void a_kill_loses_nothing_and_doubles_nothing(void **state)
         power p = {.part = mu_dice_below(&dice, 1001)};
         atomic_init(&p.writes_left, (int)mu_dice_below(&dice, 60));
         child c = {.folder = w->folder, .seed = w->seed, .number = w->number};
-        uint64_t acknowledged =
-            run_and_kill(c, mu_dice_percent(&dice, 40) ? &p : NULL, mu_dice_below(&dice, 120));
+        char *copy = i > 0 && mu_dice_percent(&dice, 15) ? mu_make_temporary_folder() : NULL;
+        uint64_t copied = 0;
+        uint64_t acknowledged = run_and_kill(c, mu_dice_percent(&dice, 40) ? &p : NULL,
+                                             mu_dice_below(&dice, 120), copy, &copied);
+        if (copy != NULL)
+            check_copy(w, copy, copied);
         check_after(w, acknowledged, mu_dice_percent(&dice, 30));
         n_more += w->number - acknowledged;
         if (i % 10 == 0)
