@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 const mu_command *const mu_commands[] = {
-    &mu_command_load,   &mu_command_eval,   &mu_command_pql,
-    &mu_command_sample, &mu_command_verify, &mu_command_backup,
-    &mu_command_bench,  &mu_command_help,   NULL,
+    &mu_command_serve,  &mu_command_load,   &mu_command_eval,  &mu_command_pql,  &mu_command_sample,
+    &mu_command_verify, &mu_command_backup, &mu_command_bench, &mu_command_help, NULL,
 };
 
 const mu_command *mu_command_find(const char *name)

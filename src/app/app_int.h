@@ -122,6 +122,7 @@ typedef struct mu_command {
 #define MU_COMMON_OPTIONS 7
 extern const mu_option mu_common_options[MU_COMMON_OPTIONS];
 
+extern const mu_command mu_command_serve;
 extern const mu_command mu_command_load;
 extern const mu_command mu_command_eval;
 extern const mu_command mu_command_pql;

@@ -21,7 +21,7 @@ typedef struct applying {
     uint32_t n_drafts, drafts_capacity;
     bool fragments_changed;
     bool has_set; /* `set` has taken over the events */
-    mu_event_set set;
+    mu_event_join set;
     uint32_t n_events_left;          /* records that may still add an event */
     mu_str last_dataset, last_batch; /* as last copied */
     mu_err *err;
@@ -171,10 +171,10 @@ static void begin_set(applying *a)
     if (a->has_set)
         return;
     mu_value events = a->content.events;
-    mu_event_set_init(&a->set, a->arena, &a->fields, events.n + a->n_events_left);
+    mu_event_join_init(&a->set, a->arena, &a->fields, events.n + a->n_events_left);
     for (uint32_t i = 0; i < events.n; i++)
-        mu_event_set_add(&a->set, events.items[i], 0);
-    mu_event_set_is_sorted(&a->set);
+        mu_event_join_add(&a->set, events.items[i], 0);
+    mu_event_join_is_sorted(&a->set);
     a->has_set = true;
 }
 
@@ -208,14 +208,14 @@ static mu_code add_event(applying *a, const mu_applied_record *applied, uint32_t
     MU_TRY(mu_json_fit(a->arena, a->schema->event, &json, &event, &extra, a->err));
     set_event_fields(a, &applied->record, place, (mu_value *)(uintptr_t)event.items, &extra);
     begin_set(a);
-    mu_event_set_add(&a->set, event, applied->sequence);
+    mu_event_join_add(&a->set, event, applied->sequence);
     return MU_OK;
 }
 
 static void finish_events(applying *a)
 {
     if (a->has_set)
-        a->content.events = mu_event_set_list(&a->set);
+        a->content.events = mu_event_join_list(&a->set);
 }
 
 /* -------- drops -------- */

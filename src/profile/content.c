@@ -93,9 +93,9 @@ static mu_code check_events(const mu_content_fields *fields, const mu_content *c
     return MU_OK;
 }
 
-static void add_by_receipt(mu_event_set *set, const mu_content_fields *fields, mu_value event)
+static void add_by_receipt(mu_event_join *set, const mu_content_fields *fields, mu_value event)
 {
-    mu_event_set_add(set, event, (uint64_t)mu_number_at(event, fields->received));
+    mu_event_join_add(set, event, (uint64_t)mu_number_at(event, fields->received));
 }
 
 /* Puts the events that others hide (P34) back among them, where they came. */
@@ -103,8 +103,8 @@ static mu_code read_superseded(mu_parsing *parsing, const mu_schema *schema,
                                const mu_content_fields *fields, mu_value texts, mu_content *content,
                                mu_err *err)
 {
-    mu_event_set set;
-    mu_event_set_init(&set, parsing->arena, fields, content->events.n + texts.n);
+    mu_event_join set;
+    mu_event_join_init(&set, parsing->arena, fields, content->events.n + texts.n);
     for (uint32_t i = 0; i < content->events.n; i++)
         add_by_receipt(&set, fields, content->events.items[i]);
     for (uint32_t i = 0; i < texts.n; i++) {
@@ -116,7 +116,7 @@ static mu_code read_superseded(mu_parsing *parsing, const mu_schema *schema,
         MU_TRY(mu_json_fit(parsing->arena, schema->event, &json, &event, &extra, err));
         add_by_receipt(&set, fields, event);
     }
-    content->events = mu_event_set_list(&set);
+    content->events = mu_event_join_list(&set);
     return MU_OK;
 }
 

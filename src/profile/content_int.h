@@ -130,7 +130,7 @@ typedef struct mu_event_entry {
     bool is_gone;
 } mu_event_entry;
 
-typedef struct mu_event_set {
+typedef struct mu_event_join {
     const mu_content_fields *fields;
     mu_arena *arena;
     mu_event_entry *entries;
@@ -138,17 +138,17 @@ typedef struct mu_event_set {
     uint32_t n_sorted; /* the first so many are in order */
     uint32_t *slots;   /* hash -> entry + 1 */
     uint32_t mask;
-} mu_event_set;
+} mu_event_join;
 
 /* Room for `capacity` events. */
-void mu_event_set_init(mu_event_set *set, mu_arena *arena, const mu_content_fields *fields,
-                       uint32_t capacity);
+void mu_event_join_init(mu_event_join *set, mu_arena *arena, const mu_content_fields *fields,
+                        uint32_t capacity);
 /* Adds an event; one of the same key that is there goes away. */
-void mu_event_set_add(mu_event_set *set, mu_value event, uint64_t order);
+void mu_event_join_add(mu_event_join *set, mu_value event, uint64_t order);
 /* Declares that what was added so far is in order. */
-void mu_event_set_is_sorted(mu_event_set *set);
+void mu_event_join_is_sorted(mu_event_join *set);
 /* What is left, in the order of time, then arrival. */
-mu_value mu_event_set_list(const mu_event_set *set);
+mu_value mu_event_join_list(const mu_event_join *set);
 
 /* Of events of one (dataset, _id) under several identities only the newest write: P34. *hidden
  * gets the others. Returns `events` itself when there are none. */

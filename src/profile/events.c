@@ -42,19 +42,19 @@ static uint32_t slots_for(uint32_t capacity)
     return n_slots;
 }
 
-void mu_event_set_init(mu_event_set *set, mu_arena *arena, const mu_content_fields *fields,
-                       uint32_t capacity)
+void mu_event_join_init(mu_event_join *set, mu_arena *arena, const mu_content_fields *fields,
+                        uint32_t capacity)
 {
     uint32_t n_slots = slots_for(capacity);
-    *set = (mu_event_set){.fields = fields,
-                          .arena = arena,
-                          .entries = MU_NEW_ARRAY(arena, mu_event_entry, capacity),
-                          .capacity = capacity,
-                          .slots = MU_NEW_ARRAY(arena, uint32_t, n_slots),
-                          .mask = n_slots - 1};
+    *set = (mu_event_join){.fields = fields,
+                           .arena = arena,
+                           .entries = MU_NEW_ARRAY(arena, mu_event_entry, capacity),
+                           .capacity = capacity,
+                           .slots = MU_NEW_ARRAY(arena, uint32_t, n_slots),
+                           .mask = n_slots - 1};
 }
 
-void mu_event_set_add(mu_event_set *set, mu_value event, uint64_t order)
+void mu_event_join_add(mu_event_join *set, mu_value event, uint64_t order)
 {
     MU_ASSERT(set->n < set->capacity);
     uint64_t hash = mu_event_hash(set->fields, event, false);
@@ -74,7 +74,7 @@ void mu_event_set_add(mu_event_set *set, mu_value event, uint64_t order)
     set->slots[slot] = ++set->n;
 }
 
-void mu_event_set_is_sorted(mu_event_set *set)
+void mu_event_join_is_sorted(mu_event_join *set)
 {
     set->n_sorted = set->n;
 }
@@ -91,7 +91,7 @@ static int compare_entries(const void *pa, const void *pb)
 }
 
 /* The entries from set->n_sorted on that are left, in order. */
-static const mu_event_entry **sorted_tail(const mu_event_set *set, uint32_t *n_out)
+static const mu_event_entry **sorted_tail(const mu_event_join *set, uint32_t *n_out)
 {
     const mu_event_entry **tail =
         MU_NEW_ARRAY(set->arena, const mu_event_entry *, set->n - set->n_sorted);
@@ -110,7 +110,7 @@ static const mu_event_entry **sorted_tail(const mu_event_set *set, uint32_t *n_o
     return tail;
 }
 
-mu_value mu_event_set_list(const mu_event_set *set)
+mu_value mu_event_join_list(const mu_event_join *set)
 {
     uint32_t n_tail, n = 0, t = 0;
     const mu_event_entry **tail = sorted_tail(set, &n_tail);

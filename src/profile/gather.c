@@ -149,11 +149,11 @@ static mu_value events_of_all(mu_arena *arena, const mu_content_fields *fields, 
         }
     }
     qsort(written, n, sizeof *written, compare_written);
-    mu_event_set set;
-    mu_event_set_init(&set, arena, fields, n);
+    mu_event_join set;
+    mu_event_join_init(&set, arena, fields, n);
     for (uint32_t i = 0; i < n; i++)
-        mu_event_set_add(&set, written[i]->event, i);
-    return mu_event_set_list(&set);
+        mu_event_join_add(&set, written[i]->event, i);
+    return mu_event_join_list(&set);
 }
 
 static mu_value gather_events(mu_arena *arena, const mu_content_fields *fields, uint32_t n,
