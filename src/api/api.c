@@ -5,9 +5,10 @@
 
 /* Every resource, in the order of the routes. */
 static mu_api_resource *const resources[] = {
-    mu_api_add_token,    mu_api_add_sandboxes,  mu_api_add_merge_policies,
-    mu_api_add_datasets, mu_api_add_labels,     mu_api_add_flows,
-    mu_api_add_stored,   mu_api_add_namespaces, mu_api_add_retention,
+    mu_api_add_token,           mu_api_add_sandboxes,  mu_api_add_merge_policies,
+    mu_api_add_datasets,        mu_api_add_labels,     mu_api_add_flows,
+    mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
+    mu_api_add_schema_registry,
 };
 
 /* -------- the life of an api -------- */

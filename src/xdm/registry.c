@@ -139,16 +139,13 @@ static mu_xdm_behavior behavior_of(const mu_registry *registry, const mu_xdm_res
 }
 
 /* The class a schema is of: what meta:class says, else the class among its references. */
-static const mu_xdm_resource_entry *class_of(const mu_registry *registry,
-                                             const mu_xdm_resource_entry *schema)
+static const mu_xdm_resource_entry *class_of(const mu_registry *registry, const mu_json *document)
 {
-    if (schema->resource == MU_XDM_CLASS)
-        return schema;
-    mu_str id = mu_json_member_string(schema->json, MU_STR("meta:class"), MU_STR(""));
+    mu_str id = mu_json_member_string(document, MU_STR("meta:class"), MU_STR(""));
     const mu_xdm_resource_entry *class = mu_registry_find(registry, id);
     if (class != NULL && class->resource == MU_XDM_CLASS)
         return class;
-    const mu_json *all = mu_json_member(schema->json, MU_STR("allOf"));
+    const mu_json *all = mu_json_member(document, MU_STR("allOf"));
     for (uint32_t i = 0; all != NULL && all->kind == MU_JSON_ARRAY && i < all->n; i++) {
         mu_str ref = mu_json_member_string(&all->items[i], MU_STR("$ref"), MU_STR(""));
         class = mu_registry_find(registry, ref);
@@ -156,6 +153,34 @@ static const mu_xdm_resource_entry *class_of(const mu_registry *registry,
             return class;
     }
     return NULL;
+}
+
+mu_str mu_registry_class_of(const mu_registry *registry, const mu_json *document)
+{
+    const mu_xdm_resource_entry *class = class_of(registry, document);
+    return class == NULL ? MU_STR("") : class->id;
+}
+
+uint32_t mu_registry_extends(const mu_registry *registry, const mu_json *document, mu_arena *arena,
+                             const mu_str **out)
+{
+    mu_str *ids = MU_NEW_ARRAY(arena, mu_str, registry->n_entries);
+    bool *is_listed = MU_NEW_ARRAY(arena, bool, registry->n_entries);
+    uint32_t n = 0, n_walked = 0;
+    for (const mu_json *at = document; at != NULL;) {
+        const mu_json *all = mu_json_member(at, MU_STR("allOf"));
+        for (uint32_t i = 0; all != NULL && all->kind == MU_JSON_ARRAY && i < all->n; i++) {
+            const mu_xdm_resource_entry *entry = mu_registry_find(
+                registry, mu_json_member_string(&all->items[i], MU_STR("$ref"), MU_STR("")));
+            if (entry == NULL || is_listed[entry - registry->entries])
+                continue;
+            is_listed[entry - registry->entries] = true;
+            ids[n++] = entry->id;
+        }
+        at = n_walked < n ? mu_registry_find(registry, ids[n_walked++])->json : NULL;
+    }
+    *out = ids;
+    return n;
 }
 
 static bool has_tag(const mu_json *document, mu_str tag)
@@ -185,7 +210,8 @@ static uint32_t system_pieces(const mu_registry *registry, mu_xdm_behavior behav
 
 static mu_code add_schema(mu_registry *registry, const mu_xdm_resource_entry *entry, mu_err *err)
 {
-    const mu_xdm_resource_entry *class = class_of(registry, entry);
+    const mu_xdm_resource_entry *class =
+        entry->resource == MU_XDM_CLASS ? entry : class_of(registry, entry->json);
     if (class == NULL)
         return mu_fail(err, MU_E_INPUT,
                        MU_STR_FMT ": a schema must refer to a class in its \"allOf\"",
@@ -207,7 +233,7 @@ static mu_code add_schema(mu_registry *registry, const mu_xdm_resource_entry *en
                        MU_STR_ARG(entry->id));
     registry->n_nodes += n_nodes;
     if (registry->n_nodes > MU_XDM_ALL_NODES_MAX)
-        return mu_fail(err, MU_E_LIMIT, "the schemas of this sandbox have more than %u fields",
+        return mu_fail(err, MU_E_INPUT, "the schemas of this sandbox have more than %u fields",
                        MU_XDM_ALL_NODES_MAX);
     registry->n_schemas++;
     *mu_strmap_put(&registry->schema_by_id, schema->id, NULL) = registry->n_schemas;

@@ -51,6 +51,42 @@ uint32_t mu_registry_entries(const mu_registry *registry, const mu_xdm_resource_
 const mu_xdm_resource_entry *mu_registry_find(const mu_registry *registry, mu_str id);
 mu_str mu_registry_tenant(const mu_registry *registry);
 
+/* A schema document in its plain form (P4), in `arena`, shared with `document`. */
+MU_CHECKED mu_code mu_xdm_plain_document(mu_arena *arena, const mu_json *document, mu_json *out,
+                                         mu_err *err);
+
+/* The class that a schema document is of, by meta:class or allOf; empty when there is none. */
+mu_str mu_registry_class_of(const mu_registry *registry, const mu_json *document);
+/* What a document refers to in its allOf, and what those refer to, without repeats: meta:extends.
+ * In `arena`. */
+uint32_t mu_registry_extends(const mu_registry *registry, const mu_json *document, mu_arena *arena,
+                             const mu_str **out);
+
+/* How documents are answered (a.3). */
+typedef struct mu_xdm_rendering {
+    bool is_prefixed; /* "xdm:person", "@id": vnd.adobe.xdm */
+    bool is_full;     /* $ref and allOf resolved into properties */
+    bool has_text;    /* titles and descriptions */
+} mu_xdm_rendering;
+/* The document, without what a catalog knows of it (versions, times). In `arena`, sharing the
+ * registry's memory. */
+MU_CHECKED mu_code mu_registry_render(const mu_registry *registry,
+                                      const mu_xdm_resource_entry *entry,
+                                      const mu_xdm_rendering *how, mu_arena *arena, mu_json *out,
+                                      mu_err *err);
+
+/* A class's schemas that are in its union (a.5). */
+typedef struct mu_xdm_union {
+    mu_str id, alt_id, class_id, title; /* "...context/profile__union"; the title of the class */
+    uint32_t n_schemas;
+    mu_str *schema_ids;
+} mu_xdm_union;
+uint32_t mu_registry_unions(const mu_registry *registry, mu_arena *arena, mu_xdm_union **out);
+MU_CHECKED mu_code mu_registry_render_union(const mu_registry *registry,
+                                            const mu_xdm_union *members,
+                                            const mu_xdm_rendering *how, mu_arena *arena,
+                                            mu_json *out, mu_err *err);
+
 /* "https://ns.adobe.com/xdm/context/profile" -> "_xdm.context.profile", in `arena` (a.3). */
 mu_str mu_xdm_alt_id(mu_arena *arena, mu_str id);
 

@@ -28,11 +28,12 @@ extern const size_t mu_xdm_global_documents_count;
 #define MU_XDM_TIME_SERIES     "https://ns.adobe.com/xdm/data/time-series"
 #define MU_XDM_IDENTITY_MAP    "https://ns.adobe.com/xdm/context/identitymap"
 #define MU_XDM_SEGMENTATION    "https://ns.adobe.com/xdm/context/profile-segmentation"
+#define MU_XDM_RECORD_EVENTS   "https://ns.adobe.com/xdm/data/record-timeseries-events"
 #define MU_XDM_UNION_ID_SUFFIX "__union"
 
 /* -------- limits -------- */
 
-#define MU_XDM_PIECES_MAX    256u     /* that speak about one place */
+#define MU_XDM_PIECES_MAX    4096u    /* that speak about one place; a union has many schemas */
 #define MU_XDM_NODES_MAX     20000u   /* of one schema */
 #define MU_XDM_ALL_NODES_MAX 2000000u /* of a registry */
 #define MU_XDM_REF_DEPTH_MAX 32u      /* $ref and allOf within one place */
@@ -132,10 +133,6 @@ MU_CHECKED mu_code mu_xdm_compose(const mu_registry *registry, mu_registry *regi
                                   mu_arena *arena, mu_str what, uint32_t n,
                                   const mu_xdm_piece *pieces, mu_xdm_node **out, uint32_t *n_nodes,
                                   mu_err *err);
-
-/* A schema document in its plain form (P4), in `arena`; the same tree when it is that already. */
-MU_CHECKED mu_code mu_xdm_plain_document(mu_arena *arena, const mu_json *document, mu_json *out,
-                                         mu_err *err);
 
 /* "repo:createDate" as its object "_repo" and field "createDate"; false when `name` is not of that
  * form. `outer` is in `arena`. */
