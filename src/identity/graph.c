@@ -98,8 +98,10 @@ void mu_graph_take_changes(mu_graph *graph)
 static uint32_t intern_all(mu_graph *graph, const mu_graph_observation *observation, mu_node *nodes)
 {
     uint32_t n_wanted = observation->n_linked > 1 ? observation->n_linked : 1, n = 0;
+    mu_graph_key *keys = MU_NEW_ARRAY(&graph->scratch, mu_graph_key, n_wanted);
+    mu_graph_keys(graph, n_wanted, observation->identities, keys);
     for (uint32_t i = 0; i < n_wanted; i++) {
-        mu_node node = mu_graph_intern(graph, observation->identities[i]);
+        mu_node node = mu_graph_intern_key(graph, observation->identities[i], &keys[i]);
         uint32_t at = 0;
         while (at < n && nodes[at] != node)
             at++;

@@ -186,6 +186,13 @@ uint32_t mu_graph_rule_of(mu_graph *graph, mu_str code);
 
 /* The identity's node, made (without a pid) when new. */
 mu_node mu_graph_intern(mu_graph *graph, mu_identity identity);
+/* The same in two steps, the first for several identities. */
+typedef struct mu_graph_key {
+    uint32_t rule, tag;
+    mu_node guess; /* most likely its node, for looking ahead only */
+} mu_graph_key;
+void mu_graph_keys(mu_graph *graph, uint32_t n, const mu_identity *identities, mu_graph_key *keys);
+mu_node mu_graph_intern_key(mu_graph *graph, mu_identity identity, const mu_graph_key *key);
 void mu_graph_forget_node(mu_graph *graph, mu_node node);
 
 /* Keep the index of XIDs as the nodes are; nothing while there is none (graph_xid.c). */

@@ -167,10 +167,48 @@ mu_node mu_graph_find(const mu_graph *graph, mu_identity identity)
     return find_node(graph, place, identity.value, tag_of(graph, place, identity.value));
 }
 
+/* Memory far apart is asked for step by step, for all identities at once, so that the waits
+ * overlap: slots, nodes, texts and clusters. */
+void mu_graph_keys(mu_graph *graph, uint32_t n, const mu_identity *identities, mu_graph_key *keys)
+{
+    const mu_graph_index *index = &graph->node_index;
+    for (uint32_t i = 0; i < n; i++) {
+        keys[i].rule = mu_graph_rule_of(graph, identities[i].namespace_code);
+        keys[i].tag = tag_of(graph, keys[i].rule, identities[i].value);
+        if (index->n_slots > 0)
+            __builtin_prefetch(&index->slots[keys[i].tag & (index->n_slots - 1)]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        mu_graph_cursor cursor = mu_graph_index_find(keys[i].tag);
+        keys[i].guess = mu_graph_index_next(index, &cursor);
+        if (keys[i].guess != MU_NO_NODE)
+            __builtin_prefetch(&graph->nodes[keys[i].guess], 1);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (keys[i].guess == MU_NO_NODE)
+            continue;
+        __builtin_prefetch(graph->nodes[keys[i].guess].value);
+        __builtin_prefetch(&graph->entries[graph->nodes[keys[i].guess].pid]);
+    }
+    if (n > 1 && keys[0].guess != MU_NO_NODE) {
+        const mu_graph_body *body = graph->entries[graph->nodes[keys[0].guess].pid].body;
+        if (body != NULL) {
+            __builtin_prefetch(body);
+            __builtin_prefetch(body->links);
+        }
+    }
+}
+
 mu_node mu_graph_intern(mu_graph *graph, mu_identity identity)
 {
-    uint32_t rule = mu_graph_rule_of(graph, identity.namespace_code);
-    uint32_t tag = tag_of(graph, rule, identity.value);
+    mu_graph_key key;
+    mu_graph_keys(graph, 1, &identity, &key);
+    return mu_graph_intern_key(graph, identity, &key);
+}
+
+mu_node mu_graph_intern_key(mu_graph *graph, mu_identity identity, const mu_graph_key *key)
+{
+    uint32_t rule = key->rule, tag = key->tag;
     mu_node node = find_node(graph, rule, identity.value, tag);
     if (node != MU_NO_NODE)
         return node;
