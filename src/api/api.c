@@ -8,7 +8,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_token,           mu_api_add_sandboxes,  mu_api_add_merge_policies,
     mu_api_add_datasets,        mu_api_add_labels,     mu_api_add_flows,
     mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
-    mu_api_add_schema_registry,
+    mu_api_add_schema_registry, mu_api_add_identities, mu_api_add_identity_settings,
 };
 
 /* -------- the life of an api -------- */

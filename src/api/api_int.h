@@ -72,7 +72,8 @@ MU_CHECKED mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_
 typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err);
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
-    mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry;
+    mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
+    mu_api_add_identity_settings;
 
 /* -------- who asks: gate.c -------- */
 

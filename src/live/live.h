@@ -97,6 +97,10 @@ MU_CHECKED mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, 
 bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *arena,
                         mu_graph_cluster *out);
 
+/* The identity that an XID stands for, texts copied into `arena`; false when the graph has none.
+ * The first call in a sandbox's life takes longer: graph.h. */
+bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out);
+
 /* The settings in force, the document of the last MU_RECORD_SETTINGS, JSON in `arena`; empty at
  * first: {"namespaces":[{"code","id","idType","priority"?,"unique"?}],"retention"?:{..}}. It lists
  * every custom namespace, and those built-in ones that have a priority. */

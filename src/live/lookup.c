@@ -95,3 +95,16 @@ bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *are
     pthread_mutex_unlock(&sandbox->lock);
     return exists;
 }
+
+bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out)
+{
+    pthread_mutex_lock(&sandbox->lock);
+    mu_node node = mu_graph_find_xid(sandbox->graph, xid);
+    if (node != MU_NO_NODE) {
+        mu_identity found = mu_graph_identity_of(sandbox->graph, node);
+        out->namespace_code = mu_arena_copy(arena, found.namespace_code);
+        out->value = mu_arena_copy(arena, found.value);
+    }
+    pthread_mutex_unlock(&sandbox->lock);
+    return node != MU_NO_NODE;
+}
