@@ -234,7 +234,7 @@ static void do_step_in_memory(world *w, mu_store *store, uint64_t step)
 
 typedef struct fold_child {
     mu_store *store;
-    uint64_t step;
+    uint64_t first_step;
     int pipe_end;
 } fold_child;
 
@@ -242,12 +242,16 @@ typedef struct fold_child {
 static void fold_and_tell(fold_child *c)
 {
     mu_err err;
+    uint64_t told = c->first_step;
     for (;;) {
         mu_snapshot *snapshot;
         must(mu_snapshot_acquire(c->store, &snapshot, &err), &err);
         uint64_t step = mu_snapshot_mark(snapshot).next_sequence;
         mu_snapshot_release(snapshot);
         must(mu_store_fold(c->store, NULL, &err), &err);
+        if (step <= told)
+            continue;
+        told = step;
         if (write(c->pipe_end, &step, sizeof step) != sizeof step)
             _exit(8);
     }
@@ -264,10 +268,10 @@ static mu_code run_part_of_child(void *context, unsigned worker, size_t item, mu
         MU_TRY(i % 8 == 0 ? mu_store_purge(c->store, NULL, err)
                           : mu_store_merge(c->store, NULL, &merged, err));
     }
-    for (;;) {
+    for (uint64_t step = c->first_step + 1;; step++) {
         world w;
         make_world(&w);
-        do_step_in_memory(&w, c->store, ++c->step);
+        do_step_in_memory(&w, c->store, step);
         mu_arena_free(&w.arena);
     }
 }
@@ -277,7 +281,7 @@ static _Noreturn void run_folding_child(const char *folder, uint64_t step, int p
     mu_err err;
     world w;
     mu_change *change;
-    fold_child c = {.step = step, .pipe_end = pipe_end};
+    fold_child c = {.first_step = step, .pipe_end = pipe_end};
     must(mu_store_open(folder, MU_STR("prod"), MU_STORE_WRITE, &c.store, &err), &err);
     make_world(&w);
     must(mu_change_begin(c.store, &change, &err), &err);

@@ -172,6 +172,11 @@ void mu_folder_close(mu_folder *folder)
     free(folder);
 }
 
+const char *mu_folder_path(const mu_folder *folder)
+{
+    return folder->path;
+}
+
 mu_code mu_folder_sandboxes(mu_folder *folder, mu_arena *arena, uint32_t *n, const mu_str **out,
                             mu_err *err)
 {

@@ -1,11 +1,14 @@
 /* Which parts on disk are rewritten, and when: docs/decisions/0130. */
 #include "store/change_int.h"
 
+#include <stdlib.h>
+
 /* A tier holds parts of up to TIER_FACTOR times the bytes of the tier before. */
 #define TIER_BYTES     ((uint64_t)8 << 20) /* of the first */
 #define TIER_FACTOR    8u
-#define TIER_PARTS     8u                  /* of one tier are merged into one */
-#define MERGED_MAX     ((uint64_t)1 << 30) /* live bytes: parts of this size are merged no more */
+#define TIER_PARTS     8u                  /* so many in a tier are reason to merge: */
+#define MERGED_MIN     4u                  /* at least so many of them, the smallest first, */
+#define MERGED_MAX     ((uint64_t)1 << 30) /* while they have no more live bytes together */
 #define DEAD_SHARE_MAX 2u                  /* a part of which one row in so many is dead goes */
 
 static uint64_t live_bytes(const mu_state_part *part)
@@ -29,23 +32,52 @@ static bool is_mostly_dead(const mu_state_part *part)
     return n_dead * DEAD_SHARE_MAX >= part->handle->part->footer.n_rows;
 }
 
-/* The parts of an entity to merge: those of the lowest tier that is full; none when there is none.
- */
-static uint32_t pick_tier(const mu_snapshot *base, uint32_t e, uint32_t *out)
+/* Parts by live bytes. */
+typedef struct sized_part {
+    uint64_t bytes;
+    uint32_t part;
+} sized_part;
+
+static int compare_sizes(const void *a, const void *b)
 {
-    const mu_entity *entity = &base->entities[e];
-    uint32_t n_tiers = tier_of(MERGED_MAX) + 1;
-    for (uint32_t tier = 0; tier < n_tiers; tier++) {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < entity->n_parts; i++) {
-            const mu_state_part *part = &base->state.parts[base->part_rows[e][i]];
-            uint64_t bytes = live_bytes(part);
-            if (!mu_part_handle_is_in_memory(part->handle) && bytes < MERGED_MAX &&
-                tier_of(bytes) == tier)
-                out[n++] = base->part_rows[e][i];
+    uint64_t x = ((const sized_part *)a)->bytes, y = ((const sized_part *)b)->bytes;
+    return (x > y) - (x < y);
+}
+
+/* All parts of an entity on disk that may be merged, the smallest first. */
+static uint32_t sort_parts(const mu_snapshot *base, uint32_t e, sized_part *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < base->entities[e].n_parts; i++) {
+        uint32_t p = base->part_rows[e][i];
+        const mu_state_part *part = &base->state.parts[p];
+        uint64_t bytes = live_bytes(part);
+        if (!mu_part_handle_is_in_memory(part->handle) && bytes < MERGED_MAX)
+            out[n++] = (sized_part){bytes, p};
+    }
+    if (n > 1)
+        qsort(out, n, sizeof *out, compare_sizes);
+    return n;
+}
+
+/* The smallest parts of the lowest tier that is full, as many as make one part; none when there is
+ * no such tier. */
+static uint32_t pick_tier(uint32_t n, const sized_part *sorted, uint32_t *out)
+{
+    for (uint32_t begin = 0, end; begin < n; begin = end) {
+        uint32_t n_taken = 0;
+        uint64_t bytes = 0;
+        end = begin;
+        while (end < n && tier_of(sorted[end].bytes) == tier_of(sorted[begin].bytes))
+            end++;
+        for (uint32_t i = begin; end - begin >= TIER_PARTS && i < end; i++) {
+            bytes += sorted[i].bytes;
+            if (bytes > MERGED_MAX)
+                break;
+            out[n_taken++] = sorted[i].part;
         }
-        if (n >= TIER_PARTS)
-            return n;
+        if (n_taken >= MERGED_MIN)
+            return n_taken;
     }
     return 0;
 }
@@ -63,11 +95,13 @@ static uint32_t pick_dead(const mu_snapshot *base, uint32_t e, uint32_t *out)
     return 0;
 }
 
-static uint32_t pick_to_merge(const mu_snapshot *base, uint32_t *out)
+static uint32_t pick_to_merge(mu_change *change, uint32_t *out)
 {
     uint32_t n = 0;
+    const mu_snapshot *base = change->base;
+    sized_part *sorted = MU_NEW_ARRAY(&change->arena, sized_part, base->state.n_parts);
     for (uint32_t e = 0; n == 0 && e < base->n_entities; e++) {
-        n = pick_tier(base, e, out);
+        n = pick_tier(sort_parts(base, e, sorted), sorted, out);
         if (n == 0)
             n = pick_dead(base, e, out);
     }
@@ -92,7 +126,7 @@ mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *merged, mu_er
     mu_change *change;
     MU_TRY(mu_change_begin_kind(store, MU_CHANGE_REWRITE, &change, err));
     uint32_t *parts = MU_NEW_ARRAY(&change->arena, uint32_t, change->base->state.n_parts + 1);
-    uint32_t n = pick_to_merge(change->base, parts);
+    uint32_t n = pick_to_merge(change, parts);
     MU_TRY(rewrite(change, pace, n, parts, err));
     *merged = n > 0;
     return MU_OK;

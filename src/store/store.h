@@ -169,6 +169,8 @@ typedef struct mu_folder mu_folder;
 MU_CHECKED mu_code mu_folder_open(const char *path, mu_store_mode mode, mu_folder **out,
                                   mu_err *err);
 void mu_folder_close(mu_folder *folder);
+/* As it was opened. */
+const char *mu_folder_path(const mu_folder *folder);
 /* In the order they were made. */
 MU_CHECKED mu_code mu_folder_sandboxes(mu_folder *folder, mu_arena *arena, uint32_t *n,
                                        const mu_str **out, mu_err *err);
