@@ -9,6 +9,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_datasets,        mu_api_add_labels,     mu_api_add_flows,
     mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
     mu_api_add_schema_registry, mu_api_add_identities, mu_api_add_identity_settings,
+    mu_api_add_entities,
 };
 
 /* -------- the life of an api -------- */

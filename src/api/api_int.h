@@ -73,7 +73,7 @@ typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
-    mu_api_add_identity_settings;
+    mu_api_add_identity_settings, mu_api_add_entities;
 
 /* -------- who asks: gate.c -------- */
 
@@ -281,6 +281,9 @@ MU_CHECKED bool mu_api_page_read(mu_http_request *request, mu_http_response *res
 /* The request's query without the named parameter, encoded, and with `name=value` instead: for
  * links to the next page. In the request's arena, without a leading '?'. */
 mu_str mu_api_query_with(mu_http_request *request, mu_str name, int64_t value);
+
+/* Adds "name=value", encoded, to a query; with an '&' where it is not the first. */
+void mu_api_add_parameter(mu_buf *buf, mu_str name, mu_str value);
 
 /* Answers with JSON text as the body. */
 mu_http_outcome mu_api_answer_text(mu_http_response *response, unsigned status, mu_str json);

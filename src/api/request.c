@@ -49,7 +49,7 @@ static void add_encoded(mu_buf *buf, mu_str text)
     }
 }
 
-static void add_pair(mu_buf *buf, mu_str name, mu_str value)
+void mu_api_add_parameter(mu_buf *buf, mu_str name, mu_str value)
 {
     if (buf->len > 0)
         mu_buf_add_char(buf, '&');
@@ -66,8 +66,8 @@ mu_str mu_api_query_with(mu_http_request *request, mu_str name, int64_t value)
     mu_buf_init(&buf, (size_t)1 << 20);
     for (size_t i = 0; i < query->n; i++)
         if (!mu_str_equal_ascii_nocase(query->items[i].name, name))
-            add_pair(&buf, query->items[i].name, query->items[i].value);
-    add_pair(&buf, name, mu_arena_format(arena, "%lld", (long long)value));
+            mu_api_add_parameter(&buf, query->items[i].name, query->items[i].value);
+    mu_api_add_parameter(&buf, name, mu_arena_format(arena, "%lld", (long long)value));
     mu_str out = mu_arena_copy(arena, mu_buf_str(&buf));
     mu_buf_free(&buf);
     return out;

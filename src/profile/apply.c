@@ -261,6 +261,19 @@ static void drop(applying *a, const mu_record *record)
             drop_draft(a, &a->drafts[i]);
 }
 
+/* All that one identity has. */
+static void drop_identity(applying *a, uint32_t place)
+{
+    begin_set(a);
+    for (uint32_t i = 0; i < a->set.n; i++)
+        if (mu_number_at(a->set.entries[i].event, a->fields.identity) == place)
+            a->set.entries[i].is_gone = true;
+    begin_drafts(a);
+    for (uint32_t i = 0; i < a->n_drafts; i++)
+        if (a->drafts[i].fragment.identity == place)
+            drop_draft(a, &a->drafts[i]);
+}
+
 /* -------- all records -------- */
 
 static mu_code apply_one(applying *a, const mu_applied_record *applied)
@@ -273,7 +286,10 @@ static mu_code apply_one(applying *a, const mu_applied_record *applied)
         return write_fragment(a, applied, place);
     case MU_RECORD_DELETE:
         MU_TRY(find_place(a, &applied->record, &place));
-        drop_draft(a, find_draft(a, applied->record.dataset, place));
+        if (applied->record.dataset.len == 0)
+            drop_identity(a, place);
+        else
+            drop_draft(a, find_draft(a, applied->record.dataset, place));
         return MU_OK;
     case MU_RECORD_EVENT:
         MU_TRY(find_place(a, &applied->record, &place));

@@ -334,6 +334,21 @@ static void a_delete_drops_the_fragment(void **state)
     assert_true(view_of(f, &m1, 0).is_empty);
 }
 
+static void a_delete_without_a_dataset_drops_what_one_identity_has(void **state)
+{
+    fixture *f = *state;
+    const mu_identity both[] = {crm, ecid};
+    start(f, 2, both);
+    create(f, D1, 1, "{\"loyalty\":{\"tier\":\"gold\"}}");
+    add_event(f, &crm, "a", 1, "{\"_id\":\"a\"}");
+    apply(f, record_of(MU_RECORD_CREATE, &ecid, D1, 2, "{\"loyalty\":{\"status\":\"x\"}}"));
+    add_event(f, &ecid, "b", 2, "{\"_id\":\"b\"}");
+    apply(f, record_of(MU_RECORD_DELETE, &crm, MU_STR(""), 3, ""));
+    assert_profile(f, "{\"loyalty\":{\"status\":\"x\"}}");
+    assert_string_equal(event_ids(f, f->content.events), "b");
+    assert_true(view_of(f, &alone, 0).is_empty);
+}
+
 static void a_record_with_a_time_of_its_own_is_ordered_by_it(void **state)
 {
     fixture *f = *state;
@@ -776,6 +791,7 @@ int main(void)
         TEST(an_upsert_merges_and_null_deletes),
         TEST(what_an_upsert_deleted_lets_older_fragments_show),
         TEST(a_delete_drops_the_fragment),
+        TEST(a_delete_without_a_dataset_drops_what_one_identity_has),
         TEST(a_record_with_a_time_of_its_own_is_ordered_by_it),
         TEST(an_event_sent_again_replaces_itself),
         TEST(an_event_without_an_id_is_known_by_its_key),

@@ -12,7 +12,8 @@
 typedef enum mu_record_kind {
     MU_RECORD_CREATE = 1, /* replaces the fragment (dataset, primary identity): profile.md c.1 */
     MU_RECORD_MERGE,      /* laid over the fragment; null leaves delete: d.5, P51, P53 */
-    MU_RECORD_DELETE,     /* drops the fragment: P51 */
+    MU_RECORD_DELETE,     /* drops the fragment: P51; without a dataset all that the identity has,
+                             events too: e.4 under `none` */
     MU_RECORD_EVENT,      /* adds an event, or replaces the one of the same key: P25 */
     MU_RECORD_LOOKUP, /* a record of a lookup class: `class_name`, identities[0].value the key */
     MU_RECORD_ERASE,  /* the cluster of identities[0] with all it has: e.4; with a time_ms unless it
