@@ -9,7 +9,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_datasets,        mu_api_add_labels,     mu_api_add_flows,
     mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
     mu_api_add_schema_registry, mu_api_add_identities, mu_api_add_identity_settings,
-    mu_api_add_entities,
+    mu_api_add_entities,        mu_api_add_preview,    mu_api_add_system_jobs,
 };
 
 /* -------- the life of an api -------- */
@@ -65,6 +65,8 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     api->check_client = (mu_http_check){mu_api_check_client, api};
     mu_code code = mu_api_tokens_new(api, err);
     if (code == MU_OK)
+        code = mu_api_previews_new(&api->previews, err);
+    if (code == MU_OK)
         code = mu_api_registries_new(&api->registries, err);
     if (code == MU_OK)
         code = mu_api_sandboxes_load(api, err);
@@ -82,6 +84,7 @@ void mu_api_free(mu_api *api)
         return;
     mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);
+    mu_api_previews_free(api->previews);
     pthread_mutex_destroy(&api->settings_lock);
     pthread_mutex_destroy(&api->edit_lock);
     pthread_rwlock_destroy(&api->sandbox_lock);

@@ -32,8 +32,9 @@ typedef struct mu_api_sandbox {
 
 /* -------- the api -------- */
 
-typedef struct mu_api_tokens mu_api_tokens; /* token.c */
-struct mu_api_registries;                   /* registry_cache.h */
+typedef struct mu_api_tokens mu_api_tokens;     /* token.c */
+typedef struct mu_api_previews mu_api_previews; /* preview.c */
+struct mu_api_registries;                       /* registry_cache.h */
 
 struct mu_api {
     mu_api_options options;            /* texts in `arena` */
@@ -42,6 +43,7 @@ struct mu_api {
     pthread_rwlock_t sandbox_lock;
     mu_api_sandbox *sandboxes; /* in the order they were made */
     mu_api_tokens *tokens;
+    mu_api_previews *previews;
     struct mu_api_registries *registries;
     pthread_mutex_t edit_lock;     /* held by handlers that read documents to change several; taken
                                       before settings_lock */
@@ -73,7 +75,7 @@ typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
-    mu_api_add_identity_settings, mu_api_add_entities;
+    mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs;
 
 /* -------- who asks: gate.c -------- */
 
@@ -171,6 +173,11 @@ MU_CHECKED mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *
  * "_xdm.context.profile"; when no policy is the default: c.3. In `arena`. MU_E_NOT_FOUND. */
 MU_CHECKED mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str id,
                                        mu_merge_policy *out, mu_err *err);
+
+/* -------- counts of profiles: preview.c -------- */
+
+MU_CHECKED mu_code mu_api_previews_new(mu_api_previews **out, mu_err *err);
+void mu_api_previews_free(mu_api_previews *previews);
 
 /* -------- errors: errors.c -------- */
 

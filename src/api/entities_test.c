@@ -157,7 +157,7 @@ static void a_profile_is_found_by_namespace_and_by_xid(void **state)
     assert_at(&answer, key, "entity.person.name.firstName", "Fara");
     assert_at(&answer, key, "entity.person.birthDate", "1988-02-29");
     assert_at(&answer, key, "entity.homeAddress",
-              "{\"city\":\"York\",\"street1\":\"1 Oak Street\"}");
+              "{\"street1\":\"1 Oak Street\",\"city\":\"York\"}");
     assert_at(&answer, key, "sources",
               "[\"90e5478be77d3cad10005e9d\",\"6ef9086b892fba957bbdeab1\","
               "\"9261ceef0b969e70ac20f151\"]");
@@ -186,7 +186,7 @@ static void fields_choose_subtrees(void **state)
     const char *key = crm_xid();
     assert_at(&answer, key, "entity",
               "{\"person\":{\"name\":{\"lastName\":\"Nadir\"}},"
-              "\"homeAddress\":{\"city\":\"York\",\"street1\":\"1 Oak Street\"},"
+              "\"homeAddress\":{\"street1\":\"1 Oak Street\",\"city\":\"York\"},"
               "\"identities\":[{\"id\":\"CRM-100080\",\"namespace\":{\"code\":\"lumaCrmId\"},"
               "\"primary\":true}]}");
 }
