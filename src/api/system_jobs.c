@@ -34,7 +34,7 @@ static mu_code check(mu_api_call *call, mu_arena *arena, const job *j, mu_err *e
     mu_err problem;
     if (j->dataset.len == 0 && j->batch.len == 0)
         return mu_fail(err, MU_E_INPUT, "A system job needs a dataSetId or a batchId");
-    if (j->dataset.len == 0)
+    if (j->dataset.len == 0 || j->batch.len > 0)
         return MU_OK;
     mu_code code = mu_document_get(call->api->options.documents, arena, call->place, DATASET,
                                    j->dataset, &dataset, &problem);
@@ -101,8 +101,8 @@ static mu_code run(mu_api_call *call, mu_arena *arena, job *j, mu_json *out, mu_
 {
     j->started_ms = mu_api_now_ms(call->api);
     MU_TRY(count(call->sandbox->live, j, err));
-    MU_TRY(check(call, arena, j, err));
     MU_TRY(check_batch(j, err));
+    MU_TRY(check(call, arena, j, err));
     MU_TRY(drop(call, j, err));
     mu_str id = mu_api_uuid(arena);
     *out = job_document(call, arena, j, id);
