@@ -264,6 +264,23 @@ uint32_t mu_snapshot_next_pid(const mu_snapshot *snapshot, mu_str entity);
 /* Bytes of the parts in memory. */
 uint64_t mu_snapshot_memory_bytes(const mu_snapshot *snapshot);
 
+/* -------- other rows in place of a snapshot's -------- */
+
+/* A snapshot like another one, in which rows in memory stand for some of one entity's: what a
+ * question needs and no store keeps. One thread; the base is held. */
+typedef struct mu_overlay mu_overlay;
+MU_CHECKED mu_code mu_overlay_begin(mu_snapshot *base, mu_str entity, mu_overlay **out,
+                                    mu_err *err);
+/* Hides a live row of the base. */
+MU_CHECKED mu_code mu_overlay_hide(mu_overlay *overlay, mu_row_place place, mu_err *err);
+/* Rows come in ascending order of mu_mix32(pid), dense in the type that the schema has for the
+ * entity. No row that stays visible may have the pid. */
+MU_CHECKED mu_code mu_overlay_add(mu_overlay *overlay, uint32_t pid, mu_identity identity,
+                                  mu_value row, mu_err *err);
+/* Frees the overlay either way. */
+MU_CHECKED mu_code mu_overlay_finish(mu_overlay *overlay, mu_snapshot **out, mu_err *err);
+void mu_overlay_abandon(mu_overlay *overlay);
+
 /* How fast a fold or merge may write, so that commits of the log keep their latency. */
 typedef struct mu_pace {
     uint64_t sync_bytes;                 /* sync after so many bytes; 0: 4 MiB */
