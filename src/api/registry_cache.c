@@ -108,28 +108,26 @@ static held_registry *take_current(mu_api_registries *registries, const mu_api_s
     return held;
 }
 
-/* Takes over `owned`; NULL forgets what is there. */
+/* Takes over `owned`, also when it fails. */
 static mu_code publish(mu_api_registries *registries, const mu_api_sandbox *sandbox,
                        mu_registry *owned, mu_err *err)
 {
-    held_registry *held = owned == NULL ? NULL : calloc(1, sizeof *held);
+    held_registry *held = calloc(1, sizeof *held);
     pthread_mutex_lock(&registries->lock);
     slot *s = slot_of(registries, sandbox);
-    bool is_full = s == NULL || (owned != NULL && held == NULL);
-    held_registry *before = is_full ? NULL : s->current;
-    if (!is_full)
-        s->current = held;
-    if (!is_full && held != NULL) {
-        *held = (held_registry){.public = {owned, ++registries->last_number}, .owned = owned};
-        atomic_init(&held->n_holders, 1);
+    if (held == NULL || s == NULL) {
+        pthread_mutex_unlock(&registries->lock);
+        free(held);
+        mu_registry_free(owned);
+        return mu_fail(err, MU_E_NOMEM, "out of memory for a schema registry");
     }
+    *held = (held_registry){.public = {owned, ++registries->last_number}, .owned = owned};
+    atomic_init(&held->n_holders, 1);
+    held_registry *before = s->current;
+    s->current = held;
     pthread_mutex_unlock(&registries->lock);
     let_go(before);
-    if (!is_full)
-        return MU_OK;
-    free(held);
-    mu_registry_free(owned);
-    return mu_fail(err, MU_E_NOMEM, "out of memory for a schema registry");
+    return MU_OK;
 }
 
 /* -------- documents -------- */
@@ -255,12 +253,10 @@ mu_code mu_api_registry_acquire(mu_api *api, const mu_api_sandbox *sandbox,
     held = take_current(api->registries, sandbox);
     if (held == NULL) {
         code = make(api, &arena, sandbox, 0, NULL, err);
-        held = code == MU_OK ? take_current(api->registries, sandbox) : NULL;
+        held = take_current(api->registries, sandbox);
     }
     pthread_mutex_unlock(&api->registries->edit_lock);
     mu_arena_free(&arena);
-    if (code == MU_OK && held == NULL)
-        return mu_fail(err, MU_E_CANCELLED, "the sandbox's schemas are being changed");
     if (code == MU_OK)
         *out = &held->public;
     return code;
@@ -269,13 +265,4 @@ mu_code mu_api_registry_acquire(mu_api *api, const mu_api_sandbox *sandbox,
 void mu_api_registry_release(const mu_api_registry *registry)
 {
     let_go((held_registry *)(uintptr_t)registry);
-}
-
-void mu_api_registry_forget(mu_api *api, const mu_api_sandbox *sandbox)
-{
-    pthread_mutex_lock(&api->registries->edit_lock);
-    mu_err err;
-    mu_code code = publish(api->registries, sandbox, NULL, &err);
-    (void)code; /* without memory for a slot there is nothing to forget */
-    pthread_mutex_unlock(&api->registries->edit_lock);
 }

@@ -30,9 +30,6 @@ MU_CHECKED mu_code mu_api_registry_edit(mu_api *api, const mu_api_sandbox *sandb
 /* The kind of document that holds a resource: "xdm-schema" and so on. */
 mu_str mu_api_registry_kind(mu_xdm_resource resource);
 
-/* The sandbox's documents changed in another way, or are gone: they are read again. */
-void mu_api_registry_forget(mu_api *api, const mu_api_sandbox *sandbox);
-
 /* The cache itself: made and freed with the api. */
 typedef struct mu_api_registries mu_api_registries;
 MU_CHECKED mu_code mu_api_registries_new(mu_api_registries **out, mu_err *err);

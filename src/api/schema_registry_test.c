@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 
+#include "api/registry_cache.h"
 #include "tests/support/api_fixture.h"
 #include "tests/support/luma_registry.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define REGISTRY "/data/foundation/schemaregistry"
@@ -503,6 +505,67 @@ static void the_shop_is_made_over_http(void **state)
                     "[\"web\",\"app\",\"store\"]");
 }
 
+/* -------- readers beside a writer -------- */
+
+typedef struct reader {
+    const mu_api_sandbox *sandbox;
+    atomic_bool *stop;
+    uint64_t n_reads, n_states, n_failures;
+} reader;
+
+/* Takes the registry again and again: it is complete, and states never go back. */
+static void *read_registry(void *context)
+{
+    reader *r = context;
+    mu_arena arena;
+    uint64_t last = 0;
+    mu_arena_init(&arena, SIZE_MAX);
+    while (!atomic_load(r->stop)) {
+        mu_err err;
+        const mu_api_registry *held;
+        mu_xdm_violation violations[MU_XDM_VIOLATIONS_MAX];
+        const mu_json empty = {.kind = MU_JSON_OBJECT};
+        if (mu_api_registry_acquire(fixture.api, r->sandbox, &held, &err) != MU_OK) {
+            r->n_failures++;
+            continue;
+        }
+        const mu_xdm_schema *schema = mu_registry_schema(held->registry, MU_STR(EVENT));
+        bool is_sound =
+            held->number >= last && schema != NULL &&
+            mu_xdm_validate(schema, &empty, 0, &arena, violations) == 2; /* _id, timestamp */
+        r->n_failures += !is_sound;
+        r->n_states += held->number != last;
+        r->n_reads++;
+        last = held->number;
+        mu_api_registry_release(held);
+        mu_arena_reset(&arena);
+    }
+    mu_arena_free(&arena);
+    return NULL;
+}
+
+static void readers_see_whole_registries(void **state)
+{
+    (void)state;
+    atomic_bool stop = false;
+    pthread_t threads[3];
+    reader readers[3];
+    const mu_api_sandbox *sandbox = mu_api_find_sandbox(
+        fixture.api, MU_STR(API_FIXTURE_ORGANIZATION), MU_STR("prod"), MU_STR(""));
+    for (int i = 0; i < 3; i++) {
+        readers[i] = (reader){.sandbox = sandbox, .stop = &stop};
+        assert_int_equal(pthread_create(&threads[i], NULL, read_registry, &readers[i]), 0);
+    }
+    for (int i = 0; i < 20; i++)
+        create("fieldgroups", format_text(LUMA_GROUP, "integer"));
+    atomic_store(&stop, true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(readers[i].n_failures, 0);
+        assert_true(readers[i].n_reads > 0 && readers[i].n_states > 1);
+    }
+}
+
 static void sandboxes_have_registries_of_their_own(void **state)
 {
     (void)state;
@@ -536,6 +599,7 @@ int main(void)
         CASE(descriptors_mark_fields),
         CASE(descriptors_go_with_their_schema),
         CASE(the_shop_is_made_over_http),
+        CASE(readers_see_whole_registries),
         CASE(sandboxes_have_registries_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

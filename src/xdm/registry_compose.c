@@ -10,6 +10,8 @@
 #include "base/number.h"
 #include "xdm/value.h"
 
+#define FIELD_NAME_MAX 255u
+
 typedef struct composer {
     const mu_registry *registry;
     mu_registry *grows; /* takes patterns; NULL: patterns are left out */
@@ -477,14 +479,34 @@ static piece_list *field_named(mu_arena *arena, field_list *fields, mu_str name)
     return &fields->pieces[fields->n++];
 }
 
-static void list_fields(const composer *c, const mu_xdm_node *node, field_list *fields)
+/* a.1. What rows and rules call a field by has no dots, and what rows keep for themselves begins
+ * with '$': a tenant's names have neither. */
+static bool is_field_name(mu_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return name.len > 0 && name.len <= FIELD_NAME_MAX;
+}
+
+static mu_code list_fields(const composer *c, const place *at, const mu_xdm_node *node,
+                           field_list *fields)
 {
     for (uint32_t i = 0; i < node->n_pieces; i++) {
         const mu_json *properties = mu_json_member(node->pieces[i].json, MU_STR("properties"));
-        for (uint32_t f = 0; properties != NULL && f < properties->n; f++)
+        for (uint32_t f = 0; properties != NULL && f < properties->n; f++) {
+            if (!is_field_name(properties->names[f]))
+                return fail_at(c, at, MU_E_INPUT,
+                               "has a field whose name is not 1 to 255 letters, digits, '-' and "
+                               "'_'");
             add_piece(c->arena, field_named(c->arena, fields, properties->names[f]),
                       (mu_xdm_piece){&properties->items[f], node->pieces[i].home});
+        }
     }
+    return MU_OK;
 }
 
 static mu_code compose_fields(composer *c, const place *at, const field_list *fields,
@@ -524,11 +546,10 @@ static mu_code compose_object(composer *c, const place *at, mu_xdm_node *node)
         MU_TRY(compose_below(c, at, MU_STR(""), &others, &node->item));
     field_list fields = {0};
     mu_strmap_init(&fields.index);
-    list_fields(c, node, &fields);
-    mu_code code = MU_OK;
-    if (fields.n == 0 && node->item != NULL)
+    mu_code code = list_fields(c, at, node, &fields);
+    if (code == MU_OK && fields.n == 0 && node->item != NULL)
         node->type = mu_type_map(c->arena, node->item->type);
-    else
+    else if (code == MU_OK)
         code = compose_fields(c, at, &fields, node);
     mu_strmap_free(&fields.index);
     if (code == MU_OK && node->type->kind == MU_TYPE_OBJECT)

@@ -224,6 +224,13 @@ static void documents_that_make_no_sense_are_named(void **state)
     assert_refused(f, "{\"properties\":{\"a\":{\"type\":\"array\"}}}", MU_E_INPUT,
                    "/a is an array without \"items\"");
     assert_refused(f, "{\"properties\":{\"a\":7}}", MU_E_INPUT, "/a is described by");
+    static const char *const names[] = {"a.b", "", "$identities", "a b", "\u00fc", "a/b"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_refused(
+            f,
+            mu_arena_format(&f->arena, "{\"properties\":{\"%s\":{\"type\":\"string\"}}}", names[i])
+                .ptr,
+            MU_E_INPUT, "/ has a field whose name");
     assert_refused(f, "{\"properties\":[]}", MU_E_INPUT, "\"properties\" must be an object");
     assert_refused(f, "{\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"(\"}}}",
                    MU_E_INPUT, "/a has a \"pattern\" that is none");

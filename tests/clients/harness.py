@@ -41,8 +41,8 @@ class Server:
     def _wait_for_address(self):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            found = re.search(r"(?:127\.0\.0\.1|port[= ]+):?(\d{2,5})\b", self.log())
-            if found and int(found.group(1)) != 0:
+            found = re.search(r'"listening":"[^"]*:(\d+)"', self.log())
+            if found:
                 return "http://127.0.0.1:" + found.group(1)
             if self.process.poll() is not None:
                 break
@@ -67,6 +67,9 @@ class Server:
             process.kill()
             process.wait()
             raise AssertionError("the server does not stop:\n" + self.log()) from None
+        if process.returncode != 0:
+            raise AssertionError("the server ended with status %d:\n%s"
+                                 % (process.returncode, self.log()))
 
     def remove(self):
         self.stop()
@@ -109,7 +112,7 @@ def data_file(name):
 class ClientTest(unittest.TestCase):
     """A class of tests with a server of its own."""
 
-    server_options = ()
+    server_options = ("--tenant", "luma")
 
     @classmethod
     def setUpClass(cls):
