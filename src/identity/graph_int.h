@@ -165,9 +165,10 @@ struct mu_graph {
     mu_graph_node *nodes;
     uint32_t n_nodes, nodes_capacity;
     mu_graph_index node_index;
-    mu_graph_index xid_index; /* of the nodes with an XID; empty until has_xids */
-    bool has_xids;
-    uint64_t seed; /* of the node index: changes nothing but where things lie */
+    mu_graph_index xid_index; /* of the nodes below n_xids_indexed that have an XID */
+    uint32_t n_xids_indexed;
+    bool has_xid_index; /* somebody asked for it */
+    uint64_t seed;      /* of the node index: changes nothing but where things lie */
 
     mu_graph_entry *entries; /* by pid; [0] is not used */
     uint32_t next_pid, entries_capacity;

@@ -108,9 +108,10 @@ static void read_namespaces(mu_graph *graph, uint32_t n, const mu_graph_namespac
     }
     uint32_t n_unique = 0;
     for (uint32_t i = 0; i < n; i++) {
+        uint32_t n_before = graph->n_rules;
         uint32_t place = mu_graph_rule_of(graph, namespaces[i].code);
         mu_graph_rule *rule = &graph->rules[place];
-        if (rule->id != namespaces[i].id)
+        if (rule->id != namespaces[i].id && place < n_before)
             mu_graph_xid_forget(graph);
         rule->id = namespaces[i].id;
         rule->type = namespaces[i].type;

@@ -96,8 +96,19 @@ bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *are
     return exists;
 }
 
+/* Makes the index of XIDs bit by bit, so that nobody waits long for the lock. */
+static void index_xids(mu_sandbox *sandbox)
+{
+    for (bool is_done = false; !is_done;) {
+        pthread_mutex_lock(&sandbox->lock);
+        is_done = mu_graph_index_xids(sandbox->graph, 4096);
+        pthread_mutex_unlock(&sandbox->lock);
+    }
+}
+
 bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out)
 {
+    index_xids(sandbox);
     pthread_mutex_lock(&sandbox->lock);
     mu_node node = mu_graph_find_xid(sandbox->graph, xid);
     if (node != MU_NO_NODE) {
