@@ -469,7 +469,7 @@ static void pages_are_followed_by_start_and_by_offsets(void **state)
 {
     (void)state;
     for (int i = 0; i < 7; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "e%d", i);
         add_event(&crm, D3, id, NOW - 1000 + i / 3, "");
     }
