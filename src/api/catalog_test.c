@@ -75,6 +75,7 @@ static void bad_datasets_are_refused(void **state)
                                          "[]",
                                          "",
                                          "{\"name\":\"x\",\"schemaRef\":\"id\"}",
+                                         "{\"name\":\"x\",\"schemaRef\":{\"id\":\"no schema\"}}",
                                          "{\"name\":\"x\"," SCHEMA ",\"tags\":[1]}",
                                          "{\"name\":\"x\"," SCHEMA ",\"tags\":{\"a\":\"b\"}}"};
     (void)state;

@@ -1,5 +1,5 @@
 /* datasets.c -- /data/foundation/catalog/dataSets (profile.md d.0). */
-#include "api/api_int.h"
+#include "api/registry_cache.h"
 
 #define KIND          MU_STR("dataset")
 #define NAME_BYTES    1024u
@@ -89,6 +89,19 @@ static mu_code check_dataset(const mu_json *json, mu_err *err)
     return check_tags(mu_api_json_get(json, MU_STR("tags")), err);
 }
 
+/* A data set takes data by a schema of the sandbox, or by a class alone (P8). */
+static mu_code check_schema(const mu_api_call *call, const mu_json *json, mu_err *err)
+{
+    const mu_api_registry *held;
+    mu_str id = mu_api_json_at(json, MU_STR("schemaRef.id"))->string;
+    MU_TRY(mu_api_registry_acquire(call->api, call->sandbox, &held, err));
+    bool is_known = mu_registry_schema(held->registry, id) != NULL;
+    mu_api_registry_release(held);
+    return is_known ? MU_OK
+                    : mu_fail(err, MU_E_INPUT, "schemaRef.id names no schema: " MU_STR_FMT,
+                              MU_STR_ARG(id));
+}
+
 static mu_json views_of(mu_arena *arena, mu_str id, mu_str view)
 {
     return mu_api_json_string(
@@ -133,6 +146,7 @@ static mu_code add_dataset(const mu_api_call *call, mu_arena *arena, mu_json *js
 {
     mu_api_json_unset(arena, json, MU_STR("id"));
     MU_TRY(check_dataset(json, err));
+    MU_TRY(check_schema(call, json, err));
     add_server_members(call, arena, json, id);
     MU_TRY(add_table_name(call, arena, json, id, err));
     return mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, KIND, id, json, 0,
