@@ -230,7 +230,10 @@ static mu_exit serve(mu_invocation *invocation, const char *folder, mu_str liste
         wait_for_the_end(&signals);
     }
     stop(&s);
-    return code == MU_OK ? MU_EXIT_DONE : mu_report(&err);
+    if (code == MU_OK)
+        return MU_EXIT_DONE;
+    mu_exit status = mu_report(&err);
+    return code == MU_E_CONFLICT ? MU_EXIT_SYSTEM : status; /* another process has the folder */
 }
 
 static mu_exit run(mu_invocation *invocation)

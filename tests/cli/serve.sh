@@ -41,7 +41,7 @@ start_server
 matches "it is ready" "$(call GET /ready)" '"ready"'
 matches "a new folder has a merge policy" "$(call GET /data/core/ups/config/mergePolicies)" 'Default Timebased'
 matches "an unknown path" "$(call GET /data/core/ups/nothing)" '404'
-expect 1 muster serve --data data --listen 127.0.0.1:0
+expect 3 muster serve --data data --listen 127.0.0.1:0
 matches "one process writes a folder" "$err" 'is being written by process'
 made=$(call POST /data/core/ups/config/mergePolicies \
     '{"name":"Stores first","schema":{"name":"_xdm.context.profile"},"identityGraph":{"type":"pdg"},"attributeMerge":{"type":"timestampOrdered"}}')
