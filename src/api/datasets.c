@@ -89,17 +89,25 @@ static mu_code check_dataset(const mu_json *json, mu_err *err)
     return check_tags(mu_api_json_get(json, MU_STR("tags")), err);
 }
 
-/* A data set takes data by a schema of the sandbox, or by a class alone (P8). */
-static mu_code check_schema(const mu_api_call *call, const mu_json *json, mu_err *err)
+/* A data set takes data by a schema of the sandbox, or by a class alone (P8). Clients read what
+ * kind of data it is. */
+static mu_code classify(const mu_api_call *call, mu_arena *arena, mu_json *json, mu_err *err)
 {
     const mu_api_registry *held;
     mu_str id = mu_api_json_at(json, MU_STR("schemaRef.id"))->string;
     MU_TRY(mu_api_registry_acquire(call->api, call->sandbox, &held, err));
-    bool is_known = mu_registry_schema(held->registry, id) != NULL;
+    const mu_xdm_schema *schema = mu_registry_schema(held->registry, id);
+    bool is_known = schema != NULL;
+    bool is_event = is_known && mu_xdm_schema_behavior(schema) == MU_XDM_EVENT;
     mu_api_registry_release(held);
-    return is_known ? MU_OK
-                    : mu_fail(err, MU_E_INPUT, "schemaRef.id names no schema: " MU_STR_FMT,
-                              MU_STR_ARG(id));
+    if (!is_known)
+        return mu_fail(err, MU_E_INPUT, "schemaRef.id names no schema: " MU_STR_FMT,
+                       MU_STR_ARG(id));
+    mu_str behavior = is_event ? MU_STR("time-series") : MU_STR("record");
+    mu_api_json_set(arena, json, MU_STR("classification"),
+                    MU_API_OBJECT(arena, {MU_STR("dataBehavior"), mu_api_json_string(behavior)},
+                                  {MU_STR("managedBy"), mu_api_json_string(MU_STR("CUSTOMER"))}));
+    return MU_OK;
 }
 
 static mu_json views_of(mu_arena *arena, mu_str id, mu_str view)
@@ -146,7 +154,7 @@ static mu_code add_dataset(const mu_api_call *call, mu_arena *arena, mu_json *js
 {
     mu_api_json_unset(arena, json, MU_STR("id"));
     MU_TRY(check_dataset(json, err));
-    MU_TRY(check_schema(call, json, err));
+    MU_TRY(classify(call, arena, json, err));
     add_server_members(call, arena, json, id);
     MU_TRY(add_table_name(call, arena, json, id, err));
     return mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, KIND, id, json, 0,

@@ -159,6 +159,30 @@ static void sandboxes_are_made_and_renamed(void **state)
     assert_non_null(strstr(api_text(&fixture, &answer, "_links.next.href"), "offset=1"));
 }
 
+static void only_empty_sandboxes_are_deleted(void **state)
+{
+    (void)state;
+    api_expect(&fixture, 201, "POST", SANDBOXES, "{\"name\":\"dev\",\"title\":\"Dev\"}");
+    api_answer answer = api_send_in(
+        &fixture, "dev", "POST", "/data/foundation/catalog/dataSets",
+        "{\"name\":\"A\",\"schemaRef\":{\"id\":\"https://ns.adobe.com/xdm/context/profile\"}}");
+    assert_int_equal(answer.status, 201);
+    const char *set = mu_arena_format(&fixture.arena, "/data/foundation/catalog%s",
+                                      api_text(&fixture, &answer, "0") + 1)
+                          .ptr;
+    api_expect(&fixture, 409, "DELETE", SANDBOXES "/dev", NULL);
+    assert_int_equal(api_send_in(&fixture, "dev", "DELETE", set, NULL).status, 200);
+    answer = api_expect(&fixture, 200, "DELETE", SANDBOXES "/dev", NULL);
+    api_assert_text(&fixture, &answer, "state", "deleted");
+    api_expect(&fixture, 404, "DELETE", SANDBOXES "/dev", NULL);
+    api_expect(&fixture, 400, "DELETE", SANDBOXES "/prod", NULL);
+    assert_int_equal(api_send_in(&fixture, "dev", "GET", POLICIES, NULL).status, 400);
+    api_fixture_restart(&fixture);
+    api_expect(&fixture, 404, "GET", SANDBOXES "/dev", NULL);
+    api_expect(&fixture, 201, "POST", SANDBOXES, "{\"name\":\"dev\",\"title\":\"Dev\"}");
+    assert_int_equal(api_send_in(&fixture, "dev", "GET", POLICIES, NULL).status, 200);
+}
+
 /* -------- tokens -------- */
 
 static api_answer ask_token(const char *path, const char *body)
@@ -212,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_paths_are_told_before_headers, start_open, stop),
         cmocka_unit_test_setup_teardown(prod_is_there_from_the_start, start_open, stop),
         cmocka_unit_test_setup_teardown(sandboxes_are_made_and_renamed, start_open, stop),
+        cmocka_unit_test_setup_teardown(only_empty_sandboxes_are_deleted, start_open, stop),
         cmocka_unit_test_setup_teardown(local_ims_tokens_open_their_own_organization,
                                         start_local_ims, stop),
         cmocka_unit_test_setup_teardown(grants_are_checked, start_open, stop),

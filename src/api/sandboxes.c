@@ -26,6 +26,12 @@ static mu_str store_name_of(const mu_api *api, mu_arena *arena, mu_str organizat
                            MU_STR_ARG(name));
 }
 
+static bool is_deleted(const mu_json *json)
+{
+    return mu_str_equal(mu_json_member_string(json, MU_STR("state"), MU_STR("")),
+                        MU_STR("deleted"));
+}
+
 static sandbox_facts facts_of(const mu_json *json)
 {
     return (sandbox_facts){
@@ -76,16 +82,21 @@ static bool is_of(const mu_api *api, const mu_api_sandbox *sandbox, mu_str organ
                                     mu_str_equal(sandbox->organization, organization));
 }
 
-const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_str name, mu_str id)
+static mu_api_sandbox *find_by(mu_api *api, mu_str organization, mu_str name, mu_str id)
 {
-    const mu_api_sandbox *found = NULL;
+    mu_api_sandbox *found = NULL;
     pthread_rwlock_rdlock(&api->sandbox_lock);
-    for (const mu_api_sandbox *at = api->sandboxes; found == NULL && at != NULL; at = at->next)
+    for (mu_api_sandbox *at = api->sandboxes; found == NULL && at != NULL; at = at->next)
         if (is_of(api, at, organization) &&
             (name.len > 0 ? mu_str_equal(at->name, name) : mu_str_equal(at->id, id)))
             found = at;
     pthread_rwlock_unlock(&api->sandbox_lock);
     return found;
+}
+
+const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_str name, mu_str id)
+{
+    return find_by(api, organization, name, id);
 }
 
 const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
@@ -167,6 +178,20 @@ static mu_json new_document(const mu_api *api, mu_arena *arena, const sandbox_fa
                          {MU_STR("lastModifiedBy"), mu_api_json_string(user)});
 }
 
+/* A name that was deleted may be given again. */
+static mu_code add_document(const mu_api *api, mu_arena *arena, mu_str shared, mu_str store_name,
+                            const mu_json *json, mu_err *err)
+{
+    mu_document before;
+    mu_json old;
+    mu_code code = mu_api_document_get(api, arena, shared, KIND, store_name, &before, &old, err);
+    if (code != MU_OK && code != MU_E_NOT_FOUND)
+        return code;
+    bool is_again = code == MU_OK && is_deleted(&old);
+    return mu_api_document_put(api, arena, shared, is_again ? MU_DOCUMENT_REPLACE : MU_DOCUMENT_ADD,
+                               KIND, store_name, json, is_again ? before.version : 0, err);
+}
+
 /* Writes the document, opens the sandbox and gives it what a fresh one has. The document first:
  * what is missing after a crash is made at the next start. */
 static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
@@ -177,8 +202,7 @@ static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
     mu_str shared = mu_api_shared_place(api, arena, organization);
     mu_str store_name = store_name_of(api, arena, organization, facts->name);
     *json = new_document(api, arena, facts, title, user);
-    MU_TRY(
-        mu_api_document_put(api, arena, shared, MU_DOCUMENT_ADD, KIND, store_name, json, 0, err));
+    MU_TRY(add_document(api, arena, shared, store_name, json, err));
     MU_TRY(remember(api, arena, organization, facts, &sandbox, err));
     return furnish(api, arena, sandbox, err);
 }
@@ -207,12 +231,22 @@ static mu_code load_organization(mu_api *api, mu_arena *arena, mu_str organizati
         mu_json json;
         mu_api_sandbox *sandbox;
         MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        if (is_deleted(&json))
+            continue;
         const sandbox_facts facts = facts_of(&json);
         MU_TRY(remember(api, arena, organization, &facts, &sandbox, err));
         MU_TRY(furnish(api, arena, sandbox, err));
         has_prod |= mu_str_equal(facts.name, MU_STR("prod"));
     }
     return has_prod ? MU_OK : make_prod(api, arena, organization, err);
+}
+
+static bool was_deleted(const mu_api *api, mu_arena *arena, mu_str name)
+{
+    mu_document document;
+    return mu_document_get(api->options.documents, arena,
+                           mu_api_shared_place(api, arena, api->options.organization), KIND, name,
+                           &document, NULL) == MU_OK;
 }
 
 /* Sandboxes that were filled without a server (muster load) have no document yet. */
@@ -223,7 +257,8 @@ static mu_code adopt_sandboxes(mu_api *api, mu_arena *arena, mu_err *err)
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
         if (!is_sandbox_name(names[i]) ||
-            mu_api_find_sandbox(api, api->options.organization, names[i], MU_STR("")) != NULL)
+            mu_api_find_sandbox(api, api->options.organization, names[i], MU_STR("")) != NULL ||
+            was_deleted(api, arena, names[i]))
             continue;
         const sandbox_facts facts = {
             .name = names[i], .id = mu_api_uuid(arena), .type = MU_STR("development")};
@@ -268,19 +303,35 @@ static mu_http_outcome no_such_sandbox(mu_http_request *request, mu_http_respons
                                  "There is no sandbox named " MU_STR_FMT, MU_STR_ARG(name));
 }
 
+/* Those that were not deleted. */
+static mu_code read_list(mu_http_request *request, mu_api *api, uint32_t *n, mu_json **out,
+                         mu_err *err)
+{
+    mu_arena *arena = mu_http_request_arena(request);
+    uint32_t n_all;
+    const mu_document *all;
+    MU_TRY(mu_document_list(api->options.documents, arena, mu_api_call_of(request)->shared_place,
+                            KIND, &n_all, &all, err));
+    mu_json *list = MU_NEW_ARRAY(arena, mu_json, n_all);
+    *n = 0;
+    for (uint32_t i = 0; i < n_all; i++) {
+        MU_TRY(mu_api_json_parse(arena, all[i].json, &list[*n], err));
+        *n += !is_deleted(&list[*n]);
+    }
+    *out = list;
+    return MU_OK;
+}
+
 static void write_list(mu_http_request *request, mu_http_response *response, uint32_t n,
-                       const mu_document *list, const mu_api_page *page)
+                       const mu_json *list, const mu_api_page *page)
 {
     mu_json_writer *writer = mu_http_response_json(response);
     int64_t n_shown = 0;
     mu_json_begin_object(writer);
     mu_json_name(writer, MU_STR("sandboxes"));
     mu_json_begin_array(writer);
-    for (int64_t i = page->start; i < n && n_shown < page->limit; i++, n_shown++) {
-        mu_json json;
-        if (mu_api_json_parse(mu_http_request_arena(request), list[i].json, &json, NULL) == MU_OK)
-            mu_json_value(writer, &json);
-    }
+    for (int64_t i = page->start; i < n && n_shown < page->limit; i++, n_shown++)
+        mu_json_value(writer, &list[i]);
     mu_json_end_array(writer);
     mu_json_name(writer, MU_STR("_page"));
     mu_json_begin_object(writer);
@@ -313,15 +364,13 @@ static mu_http_outcome list_sandboxes(mu_http_request *request, mu_http_response
                                       void *context)
 {
     mu_api *api = context;
-    mu_api_call *call = mu_api_call_of(request);
     mu_api_page page;
     mu_err err;
     uint32_t n;
-    const mu_document *list;
+    mu_json *list;
     if (!mu_api_page_read(request, response, 50, 200, &page))
         return MU_HTTP_DONE;
-    if (mu_document_list(api->options.documents, mu_http_request_arena(request), call->shared_place,
-                         KIND, &n, &list, &err) != MU_OK)
+    if (read_list(request, api, &n, &list, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     write_list(request, response, n, list, &page);
     return MU_HTTP_DONE;
@@ -338,9 +387,9 @@ static bool read_sandbox(mu_http_request *request, mu_http_response *response, m
     mu_code code = mu_api_document_get(api, arena, call->shared_place, KIND,
                                        store_name_of(api, arena, call->organization, name),
                                        document, json, &err);
-    if (code == MU_OK)
+    if (code == MU_OK && !is_deleted(json))
         return true;
-    if (code == MU_E_NOT_FOUND)
+    if (code == MU_OK || code == MU_E_NOT_FOUND)
         no_such_sandbox(request, response, name);
     else
         mu_api_fail(request, response, &err);
@@ -422,6 +471,48 @@ static mu_http_outcome patch_sandbox(mu_http_request *request, mu_http_response 
     return mu_api_answer(response, 200, &json);
 }
 
+/* Data cannot be taken out of a sandbox as a whole, so only an empty one can go. */
+static mu_code check_empty(const mu_api *api, mu_arena *arena, const mu_api_sandbox *sandbox,
+                           mu_err *err)
+{
+    uint32_t n;
+    const mu_document *datasets;
+    if (sandbox->is_default)
+        return mu_fail(err, MU_E_INPUT, "the default sandbox cannot be deleted");
+    MU_TRY(mu_document_list(api->options.documents, arena, sandbox->store_name, MU_STR("dataset"),
+                            &n, &datasets, err));
+    mu_sandbox_counts counts = mu_sandbox_count(sandbox->live);
+    if (n > 0 || counts.n_profiles > 0 || counts.n_events > 0 || counts.n_delta_records > 0)
+        return mu_fail(err, MU_E_CONFLICT,
+                       "the sandbox has data sets or data; delete them before it");
+    return MU_OK;
+}
+
+static mu_http_outcome delete_sandbox(mu_http_request *request, mu_http_response *response,
+                                      void *context)
+{
+    mu_api *api = context;
+    mu_api_call *call = mu_api_call_of(request);
+    mu_arena *arena = mu_http_request_arena(request);
+    mu_document document;
+    mu_json json;
+    mu_err err;
+    if (!read_sandbox(request, response, api, &document, &json))
+        return MU_HTTP_DONE;
+    mu_api_sandbox *sandbox = find_by(api, call->organization, MU_STR(""), facts_of(&json).id);
+    if (sandbox == NULL)
+        return no_such_sandbox(request, response, document.id);
+    mu_api_json_set(arena, &json, MU_STR("state"), mu_api_json_string(MU_STR("deleted")));
+    if (check_empty(api, arena, sandbox, &err) != MU_OK ||
+        mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
+                            &json, document.version, &err) != MU_OK)
+        return mu_api_fail(request, response, &err);
+    pthread_rwlock_wrlock(&api->sandbox_lock);
+    sandbox->is_deleted = true;
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    return mu_api_answer(response, 200, &json);
+}
+
 static mu_http_outcome list_types(mu_http_request *request, mu_http_response *response,
                                   void *context)
 {
@@ -440,6 +531,7 @@ mu_code mu_api_add_sandboxes(mu_api *api, mu_http_router *router, mu_err *err)
         {.method = MU_HTTP_POST, .pattern = BASE "/sandboxes", .handler = post_sandbox},
         {.method = MU_HTTP_GET, .pattern = BASE "/sandboxes/{name}", .handler = get_sandbox},
         {.method = MU_HTTP_PATCH, .pattern = BASE "/sandboxes/{name}", .handler = patch_sandbox},
+        {.method = MU_HTTP_DELETE, .pattern = BASE "/sandboxes/{name}", .handler = delete_sandbox},
     };
     return mu_api_add(api, router, MU_API_WITHOUT_SANDBOX, routes, sizeof routes / sizeof routes[0],
                       err);

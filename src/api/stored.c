@@ -97,11 +97,19 @@ static mu_code collect(mu_http_request *request, const mu_stored_resource *resou
     return MU_OK;
 }
 
-static mu_json links_of(mu_http_request *request, const mu_api_page *page, uint32_t n_items,
-                        uint32_t n_wanted)
+/* Links of the flow service are relative to it: its clients put its address in front. */
+static mu_str link_path(const mu_stored_resource *resource)
+{
+    const mu_str base = MU_STR("/data/foundation/flowservice");
+    mu_str path = mu_str_from(resource->path);
+    return resource->is_flow_service ? (mu_str){path.ptr + base.len, path.len - base.len} : path;
+}
+
+static mu_json links_of(mu_http_request *request, const mu_stored_resource *resource,
+                        const mu_api_page *page, uint32_t n_items, uint32_t n_wanted)
 {
     mu_arena *arena = mu_http_request_arena(request);
-    mu_str path = mu_http_request_path(request);
+    mu_str path = link_path(resource);
     mu_json links = MU_API_OBJECT(
         arena, {MU_STR("self"), MU_API_OBJECT(arena, {MU_STR("href"), mu_api_json_string(path)})});
     if (page->start + n_items >= n_wanted || n_items == 0)
@@ -127,10 +135,15 @@ static mu_http_outcome list_objects(mu_http_request *request, mu_http_response *
         return MU_HTTP_DONE;
     if (collect(request, resource, &page, items, &n, &n_wanted, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
-    mu_json json = MU_API_OBJECT(
-        arena, {MU_STR("items"), (mu_json){.kind = MU_JSON_ARRAY, .n = n, .items = items}},
-        {MU_STR("totalCount"), mu_api_json_integer(n_wanted)},
-        {MU_STR("_links"), links_of(request, &page, n, n_wanted)});
+    const mu_json list = {.kind = MU_JSON_ARRAY, .n = n, .items = items};
+    mu_json json =
+        MU_API_OBJECT(arena, {MU_STR("totalCount"), mu_api_json_integer(n_wanted)},
+                      {MU_STR("_links"), links_of(request, resource, &page, n, n_wanted)});
+    if (resource->is_flow_service)
+        mu_api_json_set(arena, &json, MU_STR("items"), list);
+    else
+        mu_api_json_set(arena, &json, MU_STR("_embedded"),
+                        MU_API_OBJECT(arena, {resource->list_name, list}));
     return mu_api_answer(response, 200, &json);
 }
 
@@ -288,11 +301,13 @@ mu_code mu_api_add_stored(mu_api *api, mu_http_router *router, mu_err *err)
     static const mu_stored_resource projections = {.path = "/data/core/ups/config/projections",
                                                    .path_of_one =
                                                        "/data/core/ups/config/projections/{id}",
-                                                   .kind = {"projection", 10}};
+                                                   .kind = {"projection", 10},
+                                                   .list_name = {"projectionConfigs", 17}};
     static const mu_stored_resource destinations = {.path = "/data/core/ups/config/destinations",
                                                     .path_of_one =
                                                         "/data/core/ups/config/destinations/{id}",
-                                                    .kind = {"destination", 11}};
+                                                    .kind = {"destination", 11},
+                                                    .list_name = {"projectionDestinations", 22}};
     MU_TRY(mu_api_add_stored_resource(api, router, &projections, err));
     return mu_api_add_stored_resource(api, router, &destinations, err);
 }

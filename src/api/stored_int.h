@@ -8,6 +8,7 @@ typedef struct mu_stored_resource {
     const char *path, *path_of_one; /* the second ends in "/{id}" */
     mu_str kind;
     bool is_flow_service; /* writes answer {id, etag}, one object is a list of one */
+    mu_str list_name;     /* of the list under _embedded, where it is not the flow service's */
     /* Checks and completes an object before it is stored; NULL: anything goes. */
     mu_code (*prepare)(mu_api_call *call, mu_arena *arena, mu_json *json, mu_err *err);
     /* Adds what is only shown; NULL: nothing. */
