@@ -3,6 +3,8 @@
  * again in the next round. */
 #include "live/live_int.h"
 
+#include "base/time.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -29,13 +31,7 @@ static bool is_fold_due(const mu_sandbox *sandbox, const mu_live *live)
            age >= (int64_t)live->options.fold_ms || age < 0;
 }
 
-static bool should_yield(void *context)
-{
-    (void)context;
-    return false;
-}
-
-static const mu_pace pace = {.should_yield = should_yield};
+static const mu_pace pace = {0}; /* a sync every few MiB */
 
 /* What is on disk goes up to `mark`; later records may be there already. */
 static void note_folded(mu_sandbox *sandbox, uint64_t next_sequence, uint64_t n_bytes)
@@ -59,7 +55,9 @@ static mu_code fold(mu_sandbox *sandbox, mu_err *err)
     uint64_t next_sequence = mu_snapshot_mark(sandbox->snapshot).next_sequence;
     pthread_mutex_unlock(&sandbox->layer_lock);
     MU_TRY(code);
+    int64_t start_ns = mu_monotonic_ns();
     MU_TRY(mu_store_fold(sandbox->store, &pace, err));
+    mu_histogram_observe(sandbox->live->fold_time, mu_monotonic_ns() - start_ns);
     MU_TRY(mu_sandbox_take_snapshot(sandbox, err));
     note_folded(sandbox, next_sequence, n_bytes);
     return MU_OK;
@@ -69,9 +67,12 @@ static mu_code merge(mu_sandbox *sandbox, mu_err *err)
 {
     bool merged = true;
     while (merged) {
+        int64_t start_ns = mu_monotonic_ns();
         MU_TRY(mu_store_merge(sandbox->store, &pace, &merged, err));
-        if (merged)
+        if (merged) {
+            mu_histogram_observe(sandbox->live->merge_time, mu_monotonic_ns() - start_ns);
             MU_TRY(mu_sandbox_take_snapshot(sandbox, err));
+        }
         if (atomic_load(&sandbox->unfolded_bytes) >= sandbox->live->options.fold_bytes)
             break; /* folding comes first; there is another round */
     }
@@ -118,6 +119,7 @@ static void complain(mu_live *live, const mu_sandbox *sandbox, const char *what,
            mu_log_text("step", mu_str_from(what)),
            mu_log_text("sandbox", sandbox == NULL ? MU_STR("") : mu_sandbox_name(sandbox)),
            mu_log_text("reason", mu_str_from(why->text)));
+    mu_counter_add(live->upkeep_failures, 1);
     *err = *why;
 }
 
@@ -171,6 +173,7 @@ static void look_after(const keeper_round *round, mu_sandbox *sandbox, bool want
     }
     if (why.code == MU_OK && merge(sandbox, &why) != MU_OK)
         complain(live, sandbox, "merge", &why, err);
+    mu_sandbox_set_gauges(sandbox);
 }
 
 static bool is_purge_due(const keeper_round *round, mu_sandbox *sandbox)
@@ -188,9 +191,12 @@ static bool purge(const keeper_round *round, mu_sandbox *sandbox, mu_err *err)
     if (!atomic_exchange(&sandbox->wants_purge, false) && !round->purges_forced)
         return false;
     sandbox->purged_ms = mu_live_now(round->live);
+    int64_t start_ns = mu_monotonic_ns();
     if (mu_store_purge(sandbox->store, &pace, &why) == MU_OK &&
-        mu_sandbox_take_snapshot(sandbox, &why) == MU_OK)
+        mu_sandbox_take_snapshot(sandbox, &why) == MU_OK) {
+        mu_histogram_observe(round->live->purge_time, mu_monotonic_ns() - start_ns);
         return true;
+    }
     atomic_store(&sandbox->wants_purge, true);
     complain(round->live, sandbox, "purge", &why, err);
     return false;

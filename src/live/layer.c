@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/thread.h"
+#include "base/time.h"
 
 #include <stdlib.h>
 
@@ -250,7 +251,9 @@ static mu_code build_layer(mu_sandbox *sandbox, mu_err *err)
     if (layer.n_pids > 0)
         memcpy(layer.pids, layer.frozen->pids, layer.n_pids * sizeof *layer.pids);
     qsort(layer.pids, layer.n_pids, sizeof *layer.pids, compare_mixed);
+    int64_t start_ns = mu_monotonic_ns();
     mu_code code = commit_layer(&layer, err);
+    mu_histogram_observe(sandbox->live->layer_time, mu_monotonic_ns() - start_ns);
     free(layer.pids);
     if (code == MU_OK)
         code = mu_snapshot_acquire(sandbox->store, &snapshot, err);

@@ -197,6 +197,7 @@ static mu_code new_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err 
     pthread_mutex_init(&sandbox->layer_lock, NULL);
     pthread_mutex_init(&sandbox->lock, NULL);
     sandbox->active = mu_delta_new();
+    mu_sandbox_find_gauges(sandbox);
     mu_code code = fill_sandbox(sandbox, err);
     if (code != MU_OK) {
         free_sandbox(sandbox);
@@ -352,6 +353,21 @@ static mu_code open_live(mu_live *live, mu_err *err)
     return mu_keeper_start(live, err);
 }
 
+static void find_metrics(mu_live *live)
+{
+    mu_metrics *metrics = live->options.metrics;
+    live->layer_time = mu_metrics_histogram(metrics, "muster_layer_seconds",
+                                            "Time to show what was received.", NULL, 0);
+    live->fold_time = mu_metrics_histogram(metrics, "muster_fold_seconds",
+                                           "Time of folds onto the disk.", NULL, 0);
+    live->merge_time =
+        mu_metrics_histogram(metrics, "muster_merge_seconds", "Time of merges.", NULL, 0);
+    live->purge_time =
+        mu_metrics_histogram(metrics, "muster_purge_seconds", "Time of purges.", NULL, 0);
+    live->upkeep_failures = mu_metrics_counter(metrics, "muster_upkeep_failures_total",
+                                               "Folds, merges and the like that failed.", NULL, 0);
+}
+
 mu_code mu_live_open(const mu_live_options *options, mu_live **out, mu_err *err)
 {
     mu_live *live = calloc(1, sizeof *live);
@@ -369,6 +385,7 @@ mu_code mu_live_open(const mu_live_options *options, mu_live **out, mu_err *err)
     pthread_mutex_init(&live->keeper_lock, NULL);
     pthread_cond_init(&live->keeper_wakes, NULL);
     pthread_cond_init(&live->keeper_did, NULL);
+    find_metrics(live);
     mu_code code = open_live(live, err);
     if (code != MU_OK) {
         mu_live_close(live);

@@ -98,10 +98,15 @@ enum mu_pid_flag {
     MU_PID_UNCAPTURED = 2 /* in the frozen delta's pids, and not captured yet */
 };
 
+typedef struct mu_sandbox_gauges {
+    mu_gauge *profiles, *events, *parts, *dead_rows, *delta_bytes, *memory_bytes, *unfolded_bytes;
+} mu_sandbox_gauges;
+
 struct mu_sandbox {
     mu_live *live;
     char *name;
     mu_store *store;
+    mu_sandbox_gauges gauges;
     mu_sandbox *next; /* in mu_live.sandboxes; set before it is published */
 
     /* One layer is built at a time; also while the schema changes. */
@@ -167,7 +172,9 @@ struct mu_live {
     pthread_cond_t keeper_wakes, keeper_did;
     bool is_stopping, is_wanted, fold_wanted, purge_wanted;
     uint64_t n_begun, n_done; /* rounds; a round begun after a request serves it */
-    mu_err keeper_err;        /* of the last round; code MU_OK when all went well */
+    mu_histogram *layer_time, *fold_time, *merge_time, *purge_time;
+    mu_counter *upkeep_failures;
+    mu_err keeper_err; /* of the last round; code MU_OK when all went well */
 };
 
 int64_t mu_live_now(const mu_live *live);
@@ -219,6 +226,10 @@ MU_CHECKED mu_code mu_layer_add_lookups(mu_sandbox *sandbox, const mu_delta *fro
 MU_CHECKED mu_code mu_sandbox_free_pid(const mu_snapshot *snapshot, uint32_t *out, mu_err *err);
 /* The graph from the rows of the snapshot. */
 MU_CHECKED mu_code mu_sandbox_restore(mu_sandbox *sandbox, mu_err *err);
+/* gauges.c */
+void mu_sandbox_find_gauges(mu_sandbox *sandbox);
+void mu_sandbox_set_gauges(mu_sandbox *sandbox);
+
 /* adopt.c: links what bulk loads stored without links. */
 MU_CHECKED mu_code mu_sandbox_adopt(mu_sandbox *sandbox, mu_err *err);
 /* Room for what is kept by node and by pid. */
