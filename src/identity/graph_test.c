@@ -142,7 +142,7 @@ static void the_oldest_cookies_leave_a_full_graph(void **state)
     for (int which = 0; which < 2; which++) {
         mu_graph *graph = mu_graph_new(3, rules[which], 1);
         mu_identity gus = id("CRMID", "CRM-100090");
-        char values[60][8];
+        char values[60][16];
         for (int day = 0; day < 60; day++) {
             snprintf(values[day], sizeof values[day], "E%d", day);
             see2(graph, (int64_t)day * 24 * HOUR, gus, id("ECID", values[day]));
@@ -211,7 +211,7 @@ static void times_datasets_and_batches_of_links_are_kept(void **state)
     (void)state;
     mu_graph *graph = mu_graph_new(3, no_rules, 1);
     mu_identity both[] = {id("ECID", "1"), id("CRMID", "2")};
-    char batch[8];
+    char batch[16];
     for (int i = 0; i < 13; i++) {
         snprintf(batch, sizeof batch, "B%d", i);
         mu_graph_observation observation = {2,

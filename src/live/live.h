@@ -121,6 +121,10 @@ MU_CHECKED mu_code mu_sandbox_purge(mu_sandbox *sandbox, mu_err *err);
 /* Drops what the settings say is to go by now: the keeper does so every day by itself. */
 MU_CHECKED mu_code mu_sandbox_expire(mu_sandbox *sandbox, mu_err *err);
 
+/* Copies a consistent state of the running data folder to `target`, which must be empty or missing;
+ * it can be opened as a data folder. */
+MU_CHECKED mu_code mu_live_backup(mu_live *live, const char *target, mu_err *err);
+
 typedef struct mu_sandbox_counts {
     uint64_t n_profiles, n_events, n_delta_records, n_delta_bytes, n_parts, n_dead_rows;
 } mu_sandbox_counts;
