@@ -374,6 +374,8 @@ mu_code mu_live_open(const mu_live_options *options, mu_live **out, mu_err *err)
     if (live == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", options->folder);
     live->options = *options;
+    if (options->metrics == NULL)
+        live->options.metrics = live->own_metrics = mu_metrics_new();
     if (live->options.memory_max_bytes == 0)
         live->options.memory_max_bytes = MEMORY_DEFAULT;
     if (live->options.fold_bytes == 0)
@@ -406,6 +408,7 @@ void mu_live_close(mu_live *live)
         free_sandbox(one);
     }
     mu_folder_close(live->folder);
+    mu_metrics_free(live->own_metrics);
     pthread_cond_destroy(&live->keeper_wakes);
     pthread_cond_destroy(&live->keeper_did);
     pthread_mutex_destroy(&live->keeper_lock);

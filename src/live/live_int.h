@@ -154,6 +154,7 @@ struct mu_waiter {
 
 struct mu_live {
     mu_live_options options;
+    mu_metrics *own_metrics; /* when the options have none */
     mu_folder *folder;
     mu_log *log;
     _Atomic(mu_sandbox *) sandboxes; /* newest first; never shrinks */

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 
 start_server() { # options of muster serve; sets $server and $address
+    rm -f serve.out
     "$muster_binary" serve --data data --listen 127.0.0.1:0 "$@" >serve.out 2>serve.err &
     server=$!
     for _ in $(seq 200); do
