@@ -17,8 +17,8 @@ static void render(const mu_registry *registry, mu_arena *arena)
     mu_err err;
     mu_json json;
     mu_xdm_union *unions;
-    for (unsigned i = 0; i < 8; i++) {
-        const mu_xdm_rendering how = {(i & 1) != 0, (i & 2) != 0, (i & 4) != 0};
+    for (unsigned i = 0; i < 16; i++) {
+        const mu_xdm_rendering how = {(i & 1) != 0, (i & 2) != 0, (i & 4) != 0, (i & 8) != 0};
         const mu_xdm_resource_entry *group = mu_registry_find(registry, MU_STR(GROUP));
         MU_ASSERT(mu_registry_render(registry, group, &how, arena, &json, &err) == MU_OK);
         MU_ASSERT(mu_registry_unions(registry, arena, &unions) == 1);

@@ -177,6 +177,18 @@ static mu_http_outcome get_resource(registry_call *c)
     return code == MU_OK ? mu_api_answer(c->response, 200, &json) : mu_registry_refuse(c, &err);
 }
 
+/* -------- sample data -------- */
+
+static mu_http_outcome sample_data(registry_call *c)
+{
+    mu_str id = mu_http_request_parameter(c->request, MU_STR("id"));
+    const mu_xdm_schema *schema = mu_registry_schema(c->registry, id);
+    if (schema == NULL)
+        return mu_registry_not_found(c, id);
+    mu_json json = mu_xdm_sample(schema, c->arena);
+    return mu_api_answer(c->response, 200, &json);
+}
+
 /* -------- statistics -------- */
 
 /* {"title","$id",...} of up to ten rows, the newest first. */
@@ -238,6 +250,7 @@ static mu_http_outcome stats(registry_call *c)
         return mu_registry_answer(request, response, function);                                    \
     }
 HANDLER(on_stats, stats)
+HANDLER(on_sample_data, sample_data)
 HANDLER(on_list, list_resources)
 HANDLER(on_get, get_resource)
 HANDLER(on_unions, list_unions)
@@ -268,6 +281,7 @@ mu_code mu_api_add_schema_registry(mu_api *api, mu_http_router *router, mu_err *
 {
     static const mu_http_route routes[] = {
         ROUTE(MU_HTTP_GET, "/stats", on_stats),
+        ROUTE(MU_HTTP_GET, "/rpc/sampledata/{id}", on_sample_data),
         READ("global", "behaviors"),
         READ_AND_WRITE("schemas"),
         READ_AND_WRITE("classes"),

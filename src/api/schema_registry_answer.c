@@ -20,8 +20,10 @@ static bool read_flag(mu_str flag, registry_accept *out)
 {
     if (mu_str_equal(flag, MU_STR("id")))
         out->is_id = true;
-    else if (mu_str_equal(flag, MU_STR("full")) || mu_str_equal(flag, MU_STR("flat")))
+    else if (mu_str_equal(flag, MU_STR("full")))
         out->how.is_full = true;
+    else if (mu_str_equal(flag, MU_STR("flat")))
+        out->how.is_full = out->how.is_flat = true;
     else if (mu_str_equal(flag, MU_STR("notext")))
         out->how.has_text = false;
     else if (mu_str_equal(flag, MU_STR("desc")))

@@ -152,8 +152,14 @@ static void lookups_render_as_the_accept_header_says(void **state)
                     "properties.xdm:person.properties.xdm:name.properties.xdm:firstName",
                     "{\"type\":\"string\",\"meta:xdmType\":\"string\"}");
     assert_null(api_at(&answer, "title"));
+    answer = expect_as(200, path, "application/vnd.adobe.xdm-full-flat+json; version=1");
+    assert_non_null(api_at(&answer, "properties.xdm:person/xdm:name/xdm:firstName"));
+    assert_null(api_at(&answer, "properties.xdm:person"));
     answer = expect_as(200, path, "application/vnd.adobe.xdm-id+json; version=1");
     assert_int_equal(answer.json.n, 4);
+    answer = api_expect(&fixture, 200, "GET",
+                        REGISTRY "/rpc/sampledata/_xdm.context.experienceevent", NULL);
+    api_assert_text(&fixture, &answer, "timestamp", "2026-01-31T12:00:00Z");
     answer = expect_as(200, REGISTRY "/global/classes/_xdm.context.experienceevent",
                        "application/vnd.adobe.xdm-full+json; version=1");
     api_assert_text(&fixture, &answer, "required", "[\"@id\",\"xdm:timestamp\"]");

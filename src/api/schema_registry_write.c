@@ -103,6 +103,11 @@ static mu_code complete(const registry_call *c, mu_str id, mu_json *json, mu_err
     mu_api_json_set(c->arena, &plain, MU_STR("$id"), mu_api_json_string(id));
     if (mu_json_member(&plain, MU_STR("type")) == NULL)
         mu_api_json_set(c->arena, &plain, MU_STR("type"), mu_api_json_string(MU_STR("object")));
+    if (mu_json_member(&plain, MU_STR("description")) == NULL)
+        mu_api_json_set(c->arena, &plain, MU_STR("description"), mu_api_json_string(MU_STR("")));
+    if (c->resource == MU_XDM_FIELD_GROUP &&
+        mu_json_member(&plain, MU_STR("meta:intendedToExtend")) == NULL)
+        set_strings(c, &plain, "meta:intendedToExtend", 0, NULL);
     if (c->resource == MU_XDM_SCHEMA) {
         mu_str class_id = mu_registry_class_of(c->registry, &plain);
         if (class_id.len == 0)

@@ -66,6 +66,7 @@ uint32_t mu_registry_extends(const mu_registry *registry, const mu_json *documen
 typedef struct mu_xdm_rendering {
     bool is_prefixed; /* "xdm:person", "@id": vnd.adobe.xdm */
     bool is_full;     /* $ref and allOf resolved into properties */
+    bool is_flat;     /* properties by path: "person/name/firstName"; needs is_full */
     bool has_text;    /* titles and descriptions */
 } mu_xdm_rendering;
 /* The document, without what a catalog knows of it (versions, times). In `arena`, sharing the
@@ -140,6 +141,10 @@ uint32_t mu_xdm_validate(const mu_xdm_schema *schema, const mu_json *entity, uns
  * names. In `arena`, shared with `entity`. */
 const mu_json *mu_xdm_plain_entity(const mu_xdm_schema *schema, const mu_json *entity,
                                    mu_arena *arena);
+
+/* An entity made up from a schema: every field once, in the plain form. In `arena`, sharing the
+ * registry's memory. */
+mu_json mu_xdm_sample(const mu_xdm_schema *schema, mu_arena *arena);
 
 /* `base` extended by all schemas of the registry that are in a union, and by the lookup classes of
  * record schemas that relationship descriptors lead to: what rows are stored by. In `arena`; `base`

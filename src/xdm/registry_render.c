@@ -193,6 +193,37 @@ static mu_json fields_json(const mu_xdm_rendering *how, mu_arena *arena, const m
     return object_end(&o);
 }
 
+/* Leaves by path, "person/name/firstName"; a step into a list is marked "[*]", a map is a leaf.
+ * Recursion is bounded by the depth of schemas. */
+static void put_flat(const mu_xdm_rendering *how, mu_arena *arena, mu_str path,
+                     const mu_xdm_node *node, object *o)
+{
+    while (node->type->kind == MU_TYPE_LIST && node->item->type->kind == MU_TYPE_OBJECT) {
+        path = mu_arena_format(arena, MU_STR_FMT "[*]", MU_STR_ARG(path));
+        node = node->item;
+    }
+    if (node->type->kind != MU_TYPE_OBJECT) {
+        put(arena, o, path, node_json(how, arena, node));
+        return;
+    }
+    for (uint32_t f = 0; f < node->type->n_fields; f++) {
+        mu_str name = node->type->field_names[f];
+        if (how->is_prefixed && is_standard(node->fields[f]))
+            name = prefixed(arena, name);
+        if (path.len > 0)
+            name = mu_arena_format(arena, MU_STR_FMT "/" MU_STR_FMT, MU_STR_ARG(path),
+                                   MU_STR_ARG(name));
+        put_flat(how, arena, name, node->fields[f], o);
+    }
+}
+
+static mu_json flat_json(const mu_xdm_rendering *how, mu_arena *arena, const mu_xdm_node *node)
+{
+    object o = {0};
+    put_flat(how, arena, MU_STR(""), node, &o);
+    return object_end(&o);
+}
+
 static mu_json required_json(const mu_xdm_rendering *how, mu_arena *arena, const mu_xdm_node *node)
 {
     mu_json *items = MU_NEW_ARRAY(arena, mu_json, node->n_required);
@@ -240,7 +271,12 @@ static mu_json full_document(const mu_xdm_rendering *how, mu_arena *arena, const
         if (!IS_ONE_OF(document->names[m], structure) &&
             (how->has_text || !IS_ONE_OF(document->names[m], words)))
             put(arena, &o, document->names[m], document->items[m]);
-    put_structure(how, arena, node, &o);
+    if (how->is_flat && node->type->kind == MU_TYPE_OBJECT) {
+        put(arena, &o, MU_STR("type"), text(MU_STR("object")));
+        put(arena, &o, MU_STR("properties"), flat_json(how, arena, node));
+    } else {
+        put_structure(how, arena, node, &o);
+    }
     return object_end(&o);
 }
 

@@ -504,6 +504,26 @@ static void the_messages_of_the_shop_are_valid(void **state)
     mu_registry_free(registry);
 }
 
+static void samples_are_valid(void **state)
+{
+    fixture *f = *state;
+    static const char *const ids[] = {LUMA_PERSON_SCHEMA, LUMA_LOYALTY_SCHEMA,
+                                      LUMA_WEB_EVENT_SCHEMA, LUMA_STORE_EVENT_SCHEMA,
+                                      MU_XDM_PROFILE_CLASS};
+    mu_registry *registry = mu_luma_registry();
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const mu_xdm_schema *schema = mu_registry_schema(registry, mu_str_from(ids[i]));
+        mu_xdm_violation violations[MU_XDM_VIOLATIONS_MAX];
+        mu_json sample = mu_xdm_sample(schema, &f->arena);
+        assert_int_equal(sample.n, schema->root->type->n_fields);
+        uint32_t n = mu_xdm_validate(schema, &sample, 0, &f->arena, violations);
+        if (n > 0)
+            fail_msg(MU_STR_FMT ": " MU_STR_FMT, MU_STR_ARG(violations[0].pointer),
+                     MU_STR_ARG(violations[0].message));
+    }
+    mu_registry_free(registry);
+}
+
 static void validation_is_fast_enough(void **state)
 {
     fixture *f = *state;
@@ -594,6 +614,7 @@ int main(void)
         CASE(relationships_lead_to_lookup_classes),
         CASE(violations_are_told_in_the_documented_words),
         CASE(the_messages_of_the_shop_are_valid),
+        CASE(samples_are_valid),
         CASE(validation_is_fast_enough),
         CASE(entities_become_plain),
         CASE(simple_patterns_need_no_engine),

@@ -127,6 +127,20 @@ class SchemaTest(harness.ClientTest):
         self.assertEqual(set(plain["properties"]["_luma"]["properties"]), {"crmId", "tier"})
         self.assertEqual(self.schema.deleteSchema(schema_id), 204)
 
+    def test_paths_samples_and_copies(self):
+        group = self.make_group("Copied fields")
+        made = self.schema.createProfileSchema(
+            name="With paths", fieldGroupIds=[PERSON_DETAILS, group])
+        paths = self.schema.getSchemaPaths(made["$id"])
+        self.assertIn("person.name.firstName", paths)
+        self.assertIn("_luma.crmId", paths)
+        sample = self.schema.getSchemaSample(made["$id"])
+        self.assertIn("crmId", sample["_luma"])
+        copied = self.schema.copyFieldGroup(
+            self.schema.getFieldGroup(group, full=False), title="A copy")
+        self.assertEqual(self.schema.createFieldGroup(copied)["title"], "A copy")
+        self.assertEqual(self.schema.getSchemasGlobal(), [])
+
     def test_unions(self):
         group = self.make_group("Event fields", {"channel": {"title": "Channel",
                                                              "type": "string"}})
@@ -137,6 +151,7 @@ class SchemaTest(harness.ClientTest):
         self.assertIn(EVENT + "__union", unions)
         union = self.schema.getUnion(EVENT + "__union")
         self.assertIn("channel", union["properties"]["_luma"]["properties"])
+        self.assertEqual(self.schema.getXDMprofileSchema()["_page"]["next"], None)
         refused = self.schema.deleteSchema(made["$id"])
         self.assertEqual(refused["status"], 400, refused)
 
