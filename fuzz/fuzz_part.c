@@ -1,8 +1,10 @@
 /* fuzz_part.c -- any bytes as a part file: refused with a sentence, or read to the end without
  * leaving the file. Checksums are not looked at, so that what lies behind them is reached. */
 #include "store/part_int.h"
+#include "store/row_copy.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,6 +68,55 @@ static void read_all(const mu_part *part)
     mu_arena_free(&arena);
 }
 
+static void find_pids(const mu_part *part)
+{
+    mu_err err;
+    for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
+        const uint32_t *pids;
+        if (mu_part_pids(part, b, &pids, &err) != MU_OK)
+            continue;
+        for (uint32_t i = 0; i < mu_part_block(part, b).n_rows; i++) {
+            uint32_t row = 0;
+            bool found = false;
+            mu_code code = mu_part_find_pid(part, pids[i], &found, &row, &err);
+            MU_ASSERT(code != MU_OK || !found || row < mu_part_rows(part));
+        }
+    }
+}
+
+static mu_code copy_rows(const mu_part *part, mu_row_copier *copier, mu_part_writer *writer,
+                         mu_err *err)
+{
+    for (uint32_t row = 0; row < mu_part_rows(part);) {
+        mu_block block = mu_part_block(part, mu_part_block_of_row(part, row));
+        uint32_t n = block.row + block.n_rows - row;
+        MU_TRY(mu_row_copier_room(copier, writer, row, n, &n, err));
+        MU_TRY(mu_row_copier_copy(copier, writer, row, n, err));
+        row += n;
+    }
+    return MU_OK;
+}
+
+/* As a merge does. */
+static void copy_part(const mu_part *part)
+{
+    mu_err err = {0};
+    mu_row_copier *copier;
+    mu_part_writer *writer;
+    mu_mapping bytes;
+    if (mu_part_writer_create_in_memory("copy", 1, MU_STR("profile"), mu_part_row_type(part), NULL,
+                                        &writer, &err) != MU_OK)
+        return;
+    MU_ASSERT(mu_row_copier_new(part, &copier, &err) == MU_OK);
+    if (copy_rows(part, copier, writer, &err) != MU_OK) {
+        MU_ASSERT(err.text[0] != '\0');
+        mu_part_writer_discard(writer);
+    } else if (mu_part_writer_seal_in_memory(writer, &bytes, &err) == MU_OK) {
+        free((void *)(uintptr_t)bytes.bytes);
+    }
+    mu_row_copier_free(copier);
+}
+
 static void read_file(const char *path)
 {
     mu_part *part;
@@ -79,6 +130,8 @@ static void read_file(const char *path)
         if (mu_part_verify(part, &err) != MU_OK)
             MU_ASSERT(err.text[0] != '\0');
         read_all(part);
+        find_pids(part);
+        copy_part(part);
     }
     mu_part_close(part);
 }

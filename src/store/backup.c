@@ -54,11 +54,6 @@ typedef struct backup {
 
 /* -------- files -------- */
 
-static mu_code join(const char *folder, const char *name, char out[MU_PATH_MAX], mu_err *err)
-{
-    return mu_store_path(folder, name, out, err);
-}
-
 static mu_code keep_pace(backup *b, int fd, uint64_t written, const char *path, mu_err *err)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
@@ -212,9 +207,13 @@ static mu_code copy_other(backup *b, const char *from, const char *to, unsigned 
     return code == MU_E_NOT_FOUND ? MU_OK : code;
 }
 
-static bool is_target(const backup *b, const char *path)
+/* A data folder in the data folder is a copy of it, this one or an earlier one. */
+static bool is_copy(const backup *b, const char *path)
 {
+    char catalog[MU_PATH_MAX];
     struct stat one, other;
+    if (mu_store_path(path, CATALOG_NAME, catalog, NULL) == MU_OK && access(catalog, F_OK) == 0)
+        return true;
     return stat(path, &one) == 0 && stat(b->target, &other) == 0 && one.st_dev == other.st_dev &&
            one.st_ino == other.st_ino;
 }
@@ -225,7 +224,7 @@ static mu_code copy_tree(backup *b, const char *from, const char *to, unsigned d
     char **names;
     if (depth > DEPTH_MAX)
         return mu_fail(err, MU_E_LIMIT, "%s lies too deep to be copied", from);
-    if (depth > 0 && is_target(b, from))
+    if (depth > 0 && is_copy(b, from))
         return MU_OK;
     MU_TRY(mu_make_directories(to, err));
     MU_TRY(list_folder(b, from, &n, &names, err));
@@ -233,8 +232,8 @@ static mu_code copy_tree(backup *b, const char *from, const char *to, unsigned d
         char one[MU_PATH_MAX], other[MU_PATH_MAX];
         if (depth == 0 && is_own(names[i]))
             continue;
-        MU_TRY(join(from, names[i], one, err));
-        MU_TRY(join(to, names[i], other, err));
+        MU_TRY(mu_store_path(from, names[i], one, err));
+        MU_TRY(mu_store_path(to, names[i], other, err));
         MU_TRY(copy_other(b, one, other, depth, err));
     }
     return mu_sync_directory(to, err);
@@ -259,8 +258,8 @@ static bool has_segment(const backup *b, const char *name)
 static mu_code pin_segment(backup *b, const char *name, mu_err *err)
 {
     char log[MU_PATH_MAX], path[MU_PATH_MAX];
-    MU_TRY(join(b->folder, "log", log, err));
-    MU_TRY(join(log, name, path, err));
+    MU_TRY(mu_store_path(b->folder, "log", log, err));
+    MU_TRY(mu_store_path(log, name, path, err));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? mu_fail(err, MU_E_NOT_FOUND, "no file %s", path)
@@ -292,7 +291,7 @@ static mu_code pin_segments(backup *b, mu_err *err)
     char log[MU_PATH_MAX];
     uint32_t n;
     char **names;
-    MU_TRY(join(b->folder, "log", log, err));
+    MU_TRY(mu_store_path(b->folder, "log", log, err));
     MU_TRY(list_folder(b, log, &n, &names, err));
     for (uint32_t i = 0; i < n; i++)
         if (is_segment(names[i]) && !has_segment(b, names[i]))
@@ -313,7 +312,7 @@ static mu_code copy_segments(backup *b, const char *log, uint32_t first, mu_err 
 {
     char path[MU_PATH_MAX];
     for (uint32_t i = first; i < b->n_segments; i++) {
-        MU_TRY(join(log, b->segments[i].name, path, err));
+        MU_TRY(mu_store_path(log, b->segments[i].name, path, err));
         MU_TRY(copy_open(b, b->segments[i].fd, path, err));
     }
     return MU_OK;
@@ -345,7 +344,7 @@ static mu_code copy_log(backup *b, mu_err *err)
 {
     char log[MU_PATH_MAX];
     uint32_t n_whole = 0, n_known;
-    MU_TRY(join(b->target, "log", log, err));
+    MU_TRY(mu_store_path(b->target, "log", log, err));
     do {
         MU_TRY(copy_segments(b, log, n_whole, err));
         n_known = b->n_segments;
@@ -362,10 +361,10 @@ static mu_code empty_folder(backup *b, const char *name, mu_err *err)
     char folder[MU_PATH_MAX], path[MU_PATH_MAX];
     uint32_t n;
     char **names;
-    MU_TRY(join(b->target, name, folder, err));
+    MU_TRY(mu_store_path(b->target, name, folder, err));
     MU_TRY(list_folder(b, folder, &n, &names, err));
     for (uint32_t i = 0; i < n; i++) {
-        MU_TRY(join(folder, names[i], path, err));
+        MU_TRY(mu_store_path(folder, names[i], path, err));
         if (unlink(path) != 0)
             return mu_fail_errno(err, "cannot remove %s", path);
     }
@@ -379,7 +378,7 @@ static mu_code copy_catalog(backup *b, mu_err *err)
 {
     char path[MU_PATH_MAX];
     uint64_t before, after;
-    MU_TRY(join(b->target, UNNAMED, path, err));
+    MU_TRY(mu_store_path(b->target, UNNAMED, path, err));
     unlink(path);
     MU_TRY(mu_catalog_data_version(b->catalog, &before, err));
     MU_TRY(pin_segments(b, err));
@@ -396,7 +395,7 @@ static mu_code copy_part(backup *b, uint64_t id, mu_err *err)
     MU_TRY(mu_part_path(b->target, id, to, err));
     if (access(to, F_OK) == 0)
         return MU_OK; /* from an earlier try: parts never change */
-    MU_TRY(join(b->target, "parts/incomplete", partial, err));
+    MU_TRY(mu_store_path(b->target, "parts/incomplete", partial, err));
     MU_TRY(copy_named(b, from, partial, err));
     return rename(partial, to) == 0 ? MU_OK : mu_fail_errno(err, "cannot rename %s", partial);
 }
@@ -413,13 +412,13 @@ static mu_code remove_others(backup *b, uint32_t n_ids, const uint64_t *ids, mu_
     char parts[MU_PATH_MAX], path[MU_PATH_MAX];
     uint32_t n;
     char **names;
-    MU_TRY(join(b->target, "parts", parts, err));
+    MU_TRY(mu_store_path(b->target, "parts", parts, err));
     MU_TRY(list_folder(b, parts, &n, &names, err));
     for (uint32_t i = 0; i < n; i++) {
         uint64_t id = strtoull(names[i], NULL, 16);
         if (bsearch(&id, ids, n_ids, sizeof id, compare_ids) != NULL)
             continue;
-        MU_TRY(join(parts, names[i], path, err));
+        MU_TRY(mu_store_path(parts, names[i], path, err));
         if (unlink(path) != 0)
             return mu_fail_errno(err, "cannot remove %s", path);
     }
@@ -433,7 +432,7 @@ static mu_code copy_parts(backup *b, mu_err *err)
     uint32_t n = 0;
     uint64_t ignored;
     const uint64_t *ids = NULL;
-    MU_TRY(join(b->target, UNNAMED, path, err));
+    MU_TRY(mu_store_path(b->target, UNNAMED, path, err));
     MU_TRY(mu_catalog_open(path, MU_CATALOG_READ, &copy, err));
     mu_code code = mu_catalog_part_ids(copy, &b->arena, &n, &ids, &ignored, err);
     mu_catalog_close(copy);
@@ -465,17 +464,17 @@ static mu_code check_target(backup *b, mu_err *err)
     MU_TRY(list_folder(b, b->target, &n, &names, err));
     if (n > 0)
         return mu_fail(err, MU_E_CONFLICT, "%s is not empty", b->target);
-    MU_TRY(join(b->target, "parts", path, err));
+    MU_TRY(mu_store_path(b->target, "parts", path, err));
     MU_TRY(mu_make_directories(path, err));
-    MU_TRY(join(b->target, "log", path, err));
+    MU_TRY(mu_store_path(b->target, "log", path, err));
     return mu_make_directories(path, err);
 }
 
 static mu_code name_catalog(const backup *b, mu_err *err)
 {
     char from[MU_PATH_MAX], to[MU_PATH_MAX];
-    MU_TRY(join(b->target, UNNAMED, from, err));
-    MU_TRY(join(b->target, CATALOG_NAME, to, err));
+    MU_TRY(mu_store_path(b->target, UNNAMED, from, err));
+    MU_TRY(mu_store_path(b->target, CATALOG_NAME, to, err));
     MU_TRY(mu_sync_directory(b->target, err));
     if (rename(from, to) != 0)
         return mu_fail_errno(err, "cannot rename %s", from);
@@ -485,7 +484,7 @@ static mu_code name_catalog(const backup *b, mu_err *err)
 static mu_code copy_all(backup *b, mu_err *err)
 {
     char path[MU_PATH_MAX];
-    MU_TRY(join(b->folder, CATALOG_NAME, path, err));
+    MU_TRY(mu_store_path(b->folder, CATALOG_NAME, path, err));
     mu_code code = mu_catalog_open(path, MU_CATALOG_READ, &b->catalog, err);
     if (code == MU_E_NOT_FOUND)
         return mu_fail(err, MU_E_NOT_FOUND, "%s holds no data of muster", b->folder);

@@ -380,6 +380,10 @@ static void a_copy_may_lie_in_the_folder(void **state)
     assert_done(mu_store_backup(f->folder, path, NULL, &report, &err), err);
     assert_false(has_file(path, "copies/first"));
     assert_done(check_copy(f, path, 1, &err), err);
+    snprintf(path, sizeof path, "%s/copies/second", f->folder);
+    assert_done(mu_store_backup(f->folder, path, NULL, &report, &err), err);
+    assert_false(has_file(path, "copies/first"));
+    assert_done(check_copy(f, path, 1, &err), err);
 }
 
 static void what_is_no_data_folder_is_not_copied(void **state)

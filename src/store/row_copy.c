@@ -313,11 +313,17 @@ static mu_code copy_lists(mu_row_copier *copier, const copy_column *column, copy
     copy_range items = {v->offsets[range.begin], v->offsets[range.end], *size};
     if (items.end - items.begin > MU_PART_ELEMENTS_MAX - *size)
         return mu_fail(err, MU_E_LIMIT, "more than %u items in one block", MU_PART_ELEMENTS_MAX);
-    for (uint32_t i = range.begin; i < range.end; i++)
-        if (!mu_vector_is_null(v, i) &&
-            !mu_column_builder_push(column->target, range.to + (i - range.begin),
+    uint32_t n = 0;
+    for (uint32_t i = range.begin; i < range.end; i++) {
+        if (mu_vector_is_null(v, i))
+            continue;
+        n += v->offsets[i + 1] - v->offsets[i];
+        if (!mu_column_builder_push(column->target, range.to + (i - range.begin),
                                     v->offsets[i + 1] - v->offsets[i]))
             return no_memory(err);
+    }
+    if (n != items.end - items.begin)
+        return mu_fail(err, MU_E_CORRUPT, "%s: a list that is null has items", copier->part->path);
     w->block_cost += (uint64_t)(items.end - items.begin) * 8;
     for (uint32_t i = 0; items.end > items.begin && i < column->n_active; i++)
         MU_TRY(copy_elements(copier, column->active[i], items, err));
