@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -299,6 +300,8 @@ static void sleep_us(uint32_t us)
     nanosleep(&pause, NULL);
 }
 
+static uint64_t check_store(const char *folder, mu_store_mode mode);
+
 /* Runs a child from `step` until `n_acknowledged` steps are done and some time more, and kills it;
  * returns the last step that it acknowledged. */
 static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_acknowledged,
@@ -311,6 +314,7 @@ static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_ackno
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* when a check fails meanwhile */
         close(ends[0]);
         run(folder, step, ends[1]);
     }
@@ -319,6 +323,9 @@ static uint64_t run_and_kill(const char *folder, uint64_t step, uint32_t n_ackno
         assert_int_equal(read(ends[0], &acknowledged, sizeof acknowledged), sizeof acknowledged);
         step = acknowledged;
     }
+    /* Another process reads beside it, and finds one step's state. */
+    if (run == run_folding_child && n_acknowledged > 0)
+        assert_true(check_store(folder, MU_STORE_READ) >= step);
     sleep_us(us);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
