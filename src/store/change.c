@@ -53,7 +53,8 @@ static bool *flag_of(mu_store *store, mu_change_kind kind)
 {
     if (kind == MU_CHANGE_FOLD)
         return &store->has_fold;
-    return kind == MU_CHANGE_REWRITE ? &store->has_rewrite : &store->has_change;
+    bool is_rewrite = kind == MU_CHANGE_REWRITE || kind == MU_CHANGE_JOIN;
+    return is_rewrite ? &store->has_rewrite : &store->has_change;
 }
 
 void mu_change_free(mu_change *change)
@@ -85,7 +86,7 @@ static mu_code check_folder(mu_folder *folder, mu_change_kind kind, mu_err *err)
     pthread_mutex_lock(&folder->lock);
     bool is_unsettled = folder->is_unsettled;
     pthread_mutex_unlock(&folder->lock);
-    if (is_unsettled && kind != MU_CHANGE_MEMORY)
+    if (is_unsettled && kind != MU_CHANGE_MEMORY && kind != MU_CHANGE_JOIN)
         return mu_fail(err, MU_E_IO,
                        "an earlier commit to %s failed half-way; it must be opened again",
                        folder->path);
@@ -316,7 +317,7 @@ static mu_code new_writer(mu_change *change, uint64_t id, mu_str entity, const m
                           mu_part_writer **out, mu_err *err)
 {
     char path[MU_PATH_MAX];
-    if (change->kind == MU_CHANGE_MEMORY) {
+    if (mu_change_is_in_memory(change)) {
         snprintf(path, sizeof path, "part %016" PRIx64 " in memory", id);
         return mu_part_writer_create_in_memory(path, id, entity, row_type, change, out, err);
     }
@@ -384,7 +385,7 @@ mu_code mu_part_writer_finish(mu_part_writer *writer, mu_err *err)
     mu_change *change = mu_part_writer_change(writer);
     uint64_t id = mu_part_writer_id(writer);
     const char *folder = change->store->folder->path;
-    bool is_in_memory = change->kind == MU_CHANGE_MEMORY;
+    bool is_in_memory = mu_change_is_in_memory(change);
     mu_part_handle *handle = NULL;
     mu_code code =
         is_in_memory ? seal_memory(writer, &handle, err) : seal_file(writer, folder, &handle, err);

@@ -5,10 +5,11 @@
 #include "store/store_int.h"
 
 typedef enum mu_change_kind {
-    MU_CHANGE_DISK,   /* mu_change_begin */
-    MU_CHANGE_MEMORY, /* mu_change_begin_in_memory */
-    MU_CHANGE_FOLD,   /* parts in memory to parts on disk, with all that is shown dead */
-    MU_CHANGE_REWRITE /* parts on disk to other parts on disk: nothing changes but their shape */
+    MU_CHANGE_DISK,    /* mu_change_begin */
+    MU_CHANGE_MEMORY,  /* mu_change_begin_in_memory */
+    MU_CHANGE_FOLD,    /* parts in memory to parts on disk, with all that is shown dead */
+    MU_CHANGE_REWRITE, /* parts on disk to other parts on disk: nothing changes but their shape */
+    MU_CHANGE_JOIN     /* the same in memory */
 } mu_change_kind;
 
 /* Rows of one part. */
@@ -36,8 +37,8 @@ struct mu_change {
     uint32_t n_new, new_capacity;
     mu_part_handle **new_parts;
     mu_row_list *killed; /* per part of the base's state */
-    /* FOLD, REWRITE: per part of the base's state, whether the new parts have its rows: those that
-     * mu_change_source_dead does not hold. */
+    /* FOLD, REWRITE, JOIN: per part of the base's state, whether the new parts have its rows: those
+     * that mu_change_source_dead does not hold. */
     bool *is_source;
     uint32_t n_counters, counters_capacity;
     mu_catalog_counter *counters; /* those of the base first */
@@ -48,7 +49,13 @@ struct mu_change {
     mu_err failure_err;
 };
 
-/* Begins a change of any kind; one of DISK and MEMORY, one FOLD and one REWRITE at a time. */
+static inline bool mu_change_is_in_memory(const mu_change *change)
+{
+    return change->kind == MU_CHANGE_MEMORY || change->kind == MU_CHANGE_JOIN;
+}
+
+/* Begins a change of any kind; at a time one of DISK and MEMORY, one FOLD, and one of REWRITE and
+ * JOIN. */
 MU_CHECKED mu_code mu_change_begin_kind(mu_store *store, mu_change_kind kind, mu_change **out,
                                         mu_err *err);
 
@@ -59,15 +66,16 @@ void mu_change_free(mu_change *change);
 static inline mu_dead_rows *mu_change_source_dead(const mu_change *change, uint32_t p)
 {
     const mu_state_part *part = &change->base->state.parts[p];
-    return change->kind == MU_CHANGE_FOLD ? part->shown : part->durable;
+    return change->kind == MU_CHANGE_REWRITE ? part->durable : part->shown;
 }
 
 /* Makes sure that no later pid of the entity is below `next_pid`. Under change->lock. */
 MU_CHECKED mu_code mu_change_raise_counter(mu_change *change, mu_str entity, uint32_t next_pid,
                                            mu_err *err);
 
-/* FOLD, REWRITE: copies the rows of parts of the base's state, all of one entity, that are live as
- * the kind sees it, into new parts of bounded size; they become sources. `parts` are indexes. */
+/* FOLD, REWRITE, JOIN: copies the rows of parts of the base's state, all of one entity, that are
+ * live as the kind sees it, into new parts of bounded size; they become sources. `parts` are
+ * indexes. */
 MU_CHECKED mu_code mu_change_copy_parts(mu_change *change, uint32_t n, const uint32_t *parts,
                                         mu_err *err);
 

@@ -128,8 +128,7 @@ static mu_code make_plan(const mu_change *change, mu_snapshot *current, bool is_
         return mu_fail(err, MU_E_NOMEM, "out of memory for a commit");
     /* Nothing that happens to parts in memory is durable: what died after a fold copied it is dead
      * on disk with the next fold. */
-    bool has_sources =
-        change->kind == MU_CHANGE_REWRITE || (change->kind == MU_CHANGE_FOLD && !is_durable);
+    bool has_sources = change->kind == MU_CHANGE_REWRITE || !is_durable;
     for (uint32_t p = 0; p < base->n_parts; p++) {
         if (change->killed[p].n > 0)
             MU_TRY(gather_killed(plan, p, is_durable, err));
@@ -475,8 +474,8 @@ mu_code mu_change_commit(mu_change *change, mu_err *err)
     if (code == MU_OK && change->schema.failed)
         code = mu_fail(err, MU_E_LIMIT, "the schema is too large to store");
     if (code == MU_OK)
-        code = change->kind == MU_CHANGE_MEMORY ? commit_to_memory(change, err)
-                                                : commit_to_disk(change, &is_unsettled, err);
+        code = mu_change_is_in_memory(change) ? commit_to_memory(change, err)
+                                              : commit_to_disk(change, &is_unsettled, err);
     /* When the commit may have happened its files must stay; reopening removes them if not. */
     if (code == MU_OK || is_unsettled)
         mu_change_free(change);

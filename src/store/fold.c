@@ -41,7 +41,7 @@ static mu_code fill(mu_change *change, mu_err *err)
     return MU_OK;
 }
 
-mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err)
+static mu_code fold(mu_store *store, const mu_pace *pace, mu_err *err)
 {
     static const mu_pace plain_pace;
     mu_change *change;
@@ -57,4 +57,12 @@ mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err)
         return code;
     }
     return mu_change_commit(change, err);
+}
+
+mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err)
+{
+    pthread_mutex_lock(&store->moving);
+    mu_code code = fold(store, pace, err);
+    pthread_mutex_unlock(&store->moving);
+    return code;
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define N_PEOPLE 300u /* person i has pid i + 1 */
 
@@ -403,6 +404,31 @@ static void merges_keep_the_number_of_parts_small(void **state)
     check_sound(f);
 }
 
+static void merges_keep_the_parts_in_memory_few(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    uint32_t most = 0;
+    for (int i = 0; i < 100; i++) {
+        bool merged = true;
+        do_step(f, 5);
+        while (merged)
+            assert_done(mu_store_merge(f->store, NULL, &merged, &err), err);
+        uint32_t n = count_parts(f, true);
+        most = n > most ? n : most;
+        if (i % 10 == 0)
+            check_shown(f);
+    }
+    assert_in_range(most, 7, 30);
+    assert_int_equal(count_part_files(f), 0);
+    check_shown(f);
+    check_durable(f);
+    do_fold(f);
+    check_shown(f);
+    check_durable(f);
+    check_sound(f);
+}
+
 /* A change in memory that began before a fold or merge and is committed after it: what it kills has
  * moved to another part. */
 static void a_change_may_span_a_fold_and_a_merge(void **state)
@@ -561,10 +587,15 @@ typedef struct crowd {
     _Atomic bool is_over;
 } crowd;
 
+/* Now and then with a pause, in which parts in memory gather. */
 static mu_code fold_on_and_on(crowd *c, mu_err *err)
 {
-    while (!atomic_load(&c->is_over))
+    const struct timespec pause = {.tv_nsec = 20000000};
+    for (unsigned i = 0; !atomic_load(&c->is_over); i++) {
         MU_TRY(mu_store_fold(c->f->store, NULL, err));
+        if (i % 4 == 0)
+            nanosleep(&pause, NULL);
+    }
     return MU_OK;
 }
 
@@ -684,6 +715,7 @@ int main(void)
         TEST(all_mixed_up_stays_as_the_map_has_it),
         TEST(a_purge_leaves_no_dead_row),
         TEST(merges_keep_the_number_of_parts_small),
+        TEST(merges_keep_the_parts_in_memory_few),
         TEST(a_change_may_span_a_fold_and_a_merge),
         TEST(one_fold_at_a_time),
         TEST(a_change_on_disk_does_not_touch_rows_in_memory),

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 /* A tier holds parts of up to TIER_FACTOR times the bytes of the tier before. */
-#define TIER_BYTES     ((uint64_t)8 << 20) /* of the first */
+#define TIER_BYTES     ((uint64_t)8 << 20) /* of the first on disk, */
+#define MEMORY_BYTES   ((uint64_t)1 << 18) /* and in memory */
 #define TIER_FACTOR    8u
 #define TIER_PARTS     8u                  /* so many in a tier are reason to merge: */
 #define MERGED_MIN     4u                  /* at least so many of them, the smallest first, */
@@ -14,14 +15,17 @@
 static uint64_t live_bytes(const mu_state_part *part)
 {
     const mu_part_footer *footer = &part->handle->part->footer;
-    uint64_t live = footer->n_rows - mu_dead_rows_count(part->durable);
+    bool is_in_memory = mu_part_handle_is_in_memory(part->handle);
+    uint64_t n_dead = mu_dead_rows_count(is_in_memory ? part->shown : part->durable);
+    uint64_t live = footer->n_rows - n_dead;
     return (uint64_t)((double)footer->file_size * (double)live / (double)footer->n_rows);
 }
 
-static uint32_t tier_of(uint64_t bytes)
+static uint32_t tier_of(uint64_t bytes, bool in_memory)
 {
     uint32_t tier = 0;
-    for (uint64_t end = TIER_BYTES; bytes >= end && end < MERGED_MAX; end *= TIER_FACTOR)
+    for (uint64_t end = in_memory ? MEMORY_BYTES : TIER_BYTES; bytes >= end && end < MERGED_MAX;
+         end *= TIER_FACTOR)
         tier++;
     return tier;
 }
@@ -44,15 +48,15 @@ static int compare_sizes(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* All parts of an entity on disk that may be merged, the smallest first. */
-static uint32_t sort_parts(const mu_snapshot *base, uint32_t e, sized_part *out)
+/* All parts of an entity that may be merged, on disk or in memory, the smallest first. */
+static uint32_t sort_parts(const mu_snapshot *base, uint32_t e, bool in_memory, sized_part *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < base->entities[e].n_parts; i++) {
         uint32_t p = base->part_rows[e][i];
         const mu_state_part *part = &base->state.parts[p];
         uint64_t bytes = live_bytes(part);
-        if (!mu_part_handle_is_in_memory(part->handle) && bytes < MERGED_MAX)
+        if (mu_part_handle_is_in_memory(part->handle) == in_memory && bytes < MERGED_MAX)
             out[n++] = (sized_part){bytes, p};
     }
     if (n > 1)
@@ -62,13 +66,14 @@ static uint32_t sort_parts(const mu_snapshot *base, uint32_t e, sized_part *out)
 
 /* The smallest parts of the lowest tier that is full, as many as make one part; none when there is
  * no such tier. */
-static uint32_t pick_tier(uint32_t n, const sized_part *sorted, uint32_t *out)
+static uint32_t pick_tier(uint32_t n, const sized_part *sorted, bool in_memory, uint32_t *out)
 {
     for (uint32_t begin = 0, end; begin < n; begin = end) {
         uint32_t n_taken = 0;
         uint64_t bytes = 0;
         end = begin;
-        while (end < n && tier_of(sorted[end].bytes) == tier_of(sorted[begin].bytes))
+        while (end < n &&
+               tier_of(sorted[end].bytes, in_memory) == tier_of(sorted[begin].bytes, in_memory))
             end++;
         for (uint32_t i = begin; end - begin >= TIER_PARTS && i < end; i++) {
             bytes += sorted[i].bytes;
@@ -99,10 +104,11 @@ static uint32_t pick_to_merge(mu_change *change, uint32_t *out)
 {
     uint32_t n = 0;
     const mu_snapshot *base = change->base;
+    bool in_memory = mu_change_is_in_memory(change);
     sized_part *sorted = MU_NEW_ARRAY(&change->arena, sized_part, base->state.n_parts);
     for (uint32_t e = 0; n == 0 && e < base->n_entities; e++) {
-        n = pick_tier(sort_parts(base, e, sorted), sorted, out);
-        if (n == 0)
+        n = pick_tier(sort_parts(base, e, in_memory, sorted), sorted, in_memory, out);
+        if (n == 0 && !in_memory)
             n = pick_dead(base, e, out);
     }
     return n;
@@ -121,14 +127,30 @@ static mu_code rewrite(mu_change *change, const mu_pace *pace, uint32_t n, const
     return code;
 }
 
-mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *merged, mu_err *err)
+static mu_code merge_kind(mu_store *store, mu_change_kind kind, const mu_pace *pace, bool *merged,
+                          mu_err *err)
 {
     mu_change *change;
-    MU_TRY(mu_change_begin_kind(store, MU_CHANGE_REWRITE, &change, err));
+    MU_TRY(mu_change_begin_kind(store, kind, &change, err));
     uint32_t *parts = MU_NEW_ARRAY(&change->arena, uint32_t, change->base->state.n_parts + 1);
     uint32_t n = pick_to_merge(change, parts);
     MU_TRY(rewrite(change, pace, n, parts, err));
     *merged = n > 0;
+    return MU_OK;
+}
+
+mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *merged, mu_err *err)
+{
+    bool is_joined = false, is_merged = false;
+    /* A fold empties the memory anyway. */
+    if (pthread_mutex_trylock(&store->moving) == 0) {
+        mu_code code = merge_kind(store, MU_CHANGE_JOIN, pace, &is_joined, err);
+        pthread_mutex_unlock(&store->moving);
+        MU_TRY(code);
+    }
+    if (!is_joined)
+        MU_TRY(merge_kind(store, MU_CHANGE_REWRITE, pace, &is_merged, err));
+    *merged = is_joined || is_merged;
     return MU_OK;
 }
 

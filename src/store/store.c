@@ -103,6 +103,7 @@ mu_code mu_snapshot_acquire(mu_store *store, mu_snapshot **out, mu_err *err)
 
 static void free_store(mu_store *store)
 {
+    pthread_mutex_destroy(&store->moving);
     pthread_mutex_destroy(&store->disk);
     pthread_mutex_destroy(&store->memory);
     pthread_mutex_destroy(&store->lock);
@@ -124,6 +125,7 @@ static mu_code new_store(mu_folder *folder, mu_str sandbox, mu_store **out, mu_e
     store->sandbox = copy;
     store->sandbox_len = sandbox.len;
     store->folder = folder;
+    pthread_mutex_init(&store->moving, NULL);
     pthread_mutex_init(&store->disk, NULL);
     pthread_mutex_init(&store->memory, NULL);
     pthread_mutex_init(&store->lock, NULL);

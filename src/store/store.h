@@ -291,11 +291,11 @@ typedef struct mu_pace {
 /* Writes the live rows of all parts in memory into small parts on disk and commits them together
  * with the dead rows and the mark of the state it started from: one transaction. Changes in memory
  * may be committed meanwhile; what they killed stays dead. One fold at a time, and one merge or
- * purge; the two may run beside one another. On failure nothing has changed. */
+ * purge; a fold and one of these may run beside one another. On failure nothing has changed. */
 MU_CHECKED mu_code mu_store_fold(mu_store *store, const mu_pace *pace, mu_err *err);
 
-/* Merges parts of one size tier into one, or rewrites one that is mostly dead, when there is reason
- * to; *merged tells. Call again while it does. */
+/* Merges parts of one size tier into one, in memory or on disk, or rewrites one on disk that is
+ * mostly dead, when there is reason to; *merged tells. Call again while it does. */
 MU_CHECKED mu_code mu_store_merge(mu_store *store, const mu_pace *pace, bool *merged, mu_err *err);
 
 /* Rewrites every part on disk that has dead rows: what was deleted is gone afterwards. */

@@ -6,6 +6,7 @@
  *
  * Locks are taken in this order, any of them left out:
  *
+ *   store->moving    one at a time moves rows that are in memory: a fold, or a merge in memory
  *   change->lock     what a change has gathered
  *   store->disk      one at a time changes the committed state (readers: looks for a newer one)
  *   store->memory    one at a time works out and shows the next snapshot
@@ -164,7 +165,7 @@ struct mu_store {
     mu_store *next;
     char *sandbox;
     size_t sandbox_len;
-    pthread_mutex_t disk, memory, lock;
+    pthread_mutex_t moving, disk, memory, lock;
     uint64_t data_version; /* readers; guarded by `disk` */
     mu_snapshot *current;
     bool has_change, has_fold, has_rewrite; /* one of each may be under way */
