@@ -506,6 +506,84 @@ static void pages_of_many_are_followed_by_payload(void **state)
     assert_at(&answer, crm_xid(), "_links.next.href", "");
 }
 
+/* -------- clusters beyond the limit -------- */
+
+#define N_TOO_MANY 51u
+
+/* Ingestion never makes such a cluster: an older state of the folder may hold one. */
+static void write_large_cluster(api_fixture *f)
+{
+    mu_graph_identity *identities = MU_NEW_ARRAY(&f->arena, mu_graph_identity, N_TOO_MANY);
+    mu_graph_edge *edges = MU_NEW_ARRAY(&f->arena, mu_graph_edge, N_TOO_MANY - 1);
+    for (uint32_t i = 0; i < N_TOO_MANY; i++) {
+        identities[i].identity =
+            (mu_identity){MU_STR("Email"), mu_arena_format(&f->arena, "%u@example.com", i)};
+        if (i > 0)
+            edges[i - 1] = (mu_graph_edge){.a = i - 1, .b = i};
+    }
+    mu_graph_cluster cluster = {.n_identities = N_TOO_MANY,
+                                .identities = identities,
+                                .n_edges = N_TOO_MANY - 1,
+                                .edges = edges};
+    const mu_applied_record applied = {
+        .sequence = 1,
+        .record = {.kind = MU_RECORD_CREATE,
+                   .dataset = D1,
+                   .n_identities = 1,
+                   .identities = &identities[0].identity,
+                   .document = MU_STR("{\"person\":{\"gender\":\"female\"}}")}};
+    mu_store *store;
+    mu_snapshot *snapshot;
+    mu_change *change;
+    mu_part_writer *writer;
+    mu_content content;
+    mu_value row;
+    mu_err err;
+    assert_done(mu_store_open(f->folder, MU_STR("prod"), MU_STORE_WRITE, &store, &err), err);
+    assert_done(mu_snapshot_acquire(store, &snapshot, &err), err);
+    const mu_schema *schema = mu_snapshot_schema(snapshot);
+    assert_done(mu_change_begin(store, &change, &err), err);
+    assert_done(mu_change_new_pids(change, MU_STR("profile"), 1, &cluster.pid, &err), err);
+    assert_done(mu_content_gather(&f->arena, schema, &cluster, 0, NULL, &content, &err), err);
+    assert_done(mu_content_apply(&f->arena, schema, &content, 1, &applied, &err), err);
+    assert_done(mu_content_row(&f->arena, schema, &content, &row, &err), err);
+    assert_done(mu_part_writer_new(change, MU_STR("profile"), schema->row, &writer, &err), err);
+    assert_done(mu_part_writer_add(writer, cluster.pid, identities[0].identity, row, &err), err);
+    assert_done(mu_part_writer_finish(writer, &err), err);
+    assert_done(mu_change_commit(change, &err), err);
+    mu_snapshot_release(snapshot);
+    mu_store_close(store);
+}
+
+static void a_cluster_beyond_the_limit_is_refused(void **state)
+{
+    (void)state;
+    api_fixture_restart_after(&fixture, write_large_cluster);
+    add_farah();
+    api_answer answer = get(422, PROFILE "&entityId=7%40example.com&entityIdNS=Email");
+    api_assert_text(&fixture, &answer, "message", "Too many related identities");
+    api_assert_text(&fixture, &answer, "statusCode", "422");
+    get(422, EVENTS "&entityId=7%40example.com&entityIdNS=Email");
+    const char *alone =
+        new_policy("{\"name\":\"Alone\",\"schema\":{\"name\":\"_xdm.context.profile\"},"
+                   "\"identityGraph\":{\"type\":\"none\"},\"attributeMerge\":{\"type\":"
+                   "\"timestampOrdered\"}}");
+    char path[256];
+    snprintf(path, sizeof path,
+             PROFILE "&entityId=0%%40example.com&entityIdNS=Email&mergePolicyId=%s", alone);
+    get(200, path);
+    answer = api_expect(
+        &fixture, 207, "POST", ENTITIES,
+        "{\"schema\":{\"name\":\"_xdm.context.profile\"},\"fields\":[\"person.name.firstName\"],"
+        "\"identities\":[{\"entityId\":\"7@example.com\",\"entityIdNS\":{\"code\":\"Email\"}},"
+        "{\"entityId\":\"CRM-100080\",\"entityIdNS\":{\"code\":\"lumaCrmId\"}}]}");
+    assert_int_equal(answer.json.n, 2);
+    api_assert_text(&fixture, &answer, "0.xid", xid_of(6, MU_STR("7@example.com")));
+    api_assert_text(&fixture, &answer, "0.error.statusCode", "422");
+    api_assert_text(&fixture, &answer, "1.xid", crm_xid());
+    api_assert_text(&fixture, &answer, "1.result.entity.person.name.firstName", "Fara");
+}
+
 /* -------- labels -------- */
 
 static void what_is_labelled_c12_is_left_out(void **state)
@@ -601,6 +679,7 @@ int main(void)
         TEST(events_are_filtered),
         TEST(pages_are_followed_by_start_and_by_offsets),
         TEST(pages_of_many_are_followed_by_payload),
+        TEST(a_cluster_beyond_the_limit_is_refused),
         TEST(what_is_labelled_c12_is_left_out),
         TEST(a_deleted_profile_is_gone_with_its_cluster),
         TEST(without_a_graph_only_the_identity_is_deleted),

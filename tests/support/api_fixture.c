@@ -91,10 +91,17 @@ void api_fixture_start(api_fixture *f)
     api_fixture_start_with(f, &options);
 }
 
-void api_fixture_restart(api_fixture *f)
+void api_fixture_restart_after(api_fixture *f, void (*between)(api_fixture *f))
 {
     close_all(f);
+    if (between != NULL)
+        between(f);
     open_all(f);
+}
+
+void api_fixture_restart(api_fixture *f)
+{
+    api_fixture_restart_after(f, NULL);
 }
 
 void api_fixture_stop(api_fixture *f)

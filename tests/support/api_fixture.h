@@ -30,6 +30,8 @@ void api_fixture_start(api_fixture *f);
 void api_fixture_start_with(api_fixture *f, const mu_api_options *options);
 /* Stops the server and starts it again over the same folder. */
 void api_fixture_restart(api_fixture *f);
+/* The same, and `between` is called while nothing is open. */
+void api_fixture_restart_after(api_fixture *f, void (*between)(api_fixture *f));
 void api_fixture_stop(api_fixture *f);
 
 void api_fixture_set_now(int64_t now_ms);
