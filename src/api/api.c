@@ -1,4 +1,5 @@
 #include "api/api_int.h"
+#include "api/ingestion.h"
 #include "api/registry_cache.h"
 
 #include <stdlib.h>
@@ -70,6 +71,8 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
         code = mu_api_registries_new(&api->registries, err);
     if (code == MU_OK)
         code = mu_api_sandboxes_load(api, err);
+    if (code == MU_OK)
+        code = mu_ingestion_new(api, &api->ingestion, err);
     if (code != MU_OK) {
         mu_api_free(api);
         return code;
@@ -82,6 +85,7 @@ void mu_api_free(mu_api *api)
 {
     if (api == NULL)
         return;
+    mu_ingestion_free(api->ingestion);
     mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);
     mu_api_previews_free(api->previews);
@@ -115,5 +119,5 @@ mu_code mu_api_routes_add(mu_api *api, mu_http_router *router, mu_err *err)
 {
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)
         MU_TRY(resources[i](api, router, err));
-    return MU_OK;
+    return mu_api_add_ingestion(api, router, err);
 }

@@ -8,6 +8,7 @@
 
 #include "catalog/documents.h"
 #include "http/http.h"
+#include "ingest/kafka.h"
 #include "live/live.h"
 
 typedef enum mu_auth_mode {
@@ -31,6 +32,11 @@ typedef struct mu_api_options {
     int64_t (*now_ms)(void);
     const mu_logger *logger;
     mu_metrics *metrics;
+    mu_str kafka_brokers; /* "host:port,host:port"; empty: no messages from Kafka */
+    uint32_t n_kafka_topics;
+    const mu_kafka_topic *kafka_topics;
+    uint32_t n_kafka_settings;
+    const mu_kafka_setting *kafka_settings;
 } mu_api_options;
 
 typedef struct mu_api mu_api;

@@ -49,6 +49,7 @@ struct mu_api {
                                       before settings_lock */
     pthread_mutex_t settings_lock; /* held while a sandbox's settings change */
     _Atomic uint64_t settings_generation; /* release after a change, acquire by readers */
+    struct mu_ingestion *ingestion;
 };
 
 static inline int64_t mu_api_now_ms(const mu_api *api)

@@ -1,7 +1,7 @@
 #include "base/file.h"
 #include "ingest/failed_int.h"
+#include "ingest/file_name.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,35 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A name of a folder or file: letters, digits, '-', '_', and '.' but not in front; other bytes as
- * %XX. Sandboxes may be "ORG/NAME". */
-static mu_str safe_name(mu_arena *arena, mu_str name)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = mu_arena_alloc(arena, 3 * name.len + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        (c >= '0' && c <= '9') || c == '-' || c == '_' || (c == '.' && i > 0);
-        if (is_plain) {
-            out[n++] = c;
-            continue;
-        }
-        out[n++] = '%';
-        out[n++] = digits[(unsigned char)c >> 4];
-        out[n++] = digits[(unsigned char)c & 15];
-    }
-    return (mu_str){out, n};
-}
-
 mu_str mu_failed_path(const mu_failed *failed, mu_arena *arena, mu_str sandbox, mu_str batch,
                       mu_str name)
 {
     mu_str path = mu_str_from(failed->root);
     const mu_str parts[] = {sandbox, batch, name};
     for (size_t i = 0; i < 3 && parts[i].len > 0; i++) {
-        mu_str part = safe_name(arena, parts[i]);
+        mu_str part = mu_file_name(arena, parts[i]);
         path =
             mu_arena_format(arena, "%.*s/%.*s", (int)path.len, path.ptr, (int)part.len, part.ptr);
     }
@@ -87,37 +65,12 @@ mu_code mu_failed_append(mu_failed *failed, mu_str sandbox, mu_str batch, mu_str
 
 /* -------- folders -------- */
 
-/* The names in a folder, without "." and "..", sorted, in `arena`. */
-static uint32_t list_names(mu_arena *arena, const char *path, mu_str **out)
-{
-    struct dirent **entries;
-    int n = scandir(path, &entries, NULL, alphasort);
-    uint32_t n_names = 0;
-    if (n < 0)
-        return 0;
-    *out = MU_NEW_ARRAY(arena, mu_str, (size_t)n);
-    for (int i = 0; i < n; i++) {
-        mu_str name = mu_str_from(entries[i]->d_name);
-        if (!mu_str_equal(name, MU_STR(".")) && !mu_str_equal(name, MU_STR("..")))
-            (*out)[n_names++] = mu_arena_copy(arena, name);
-        free(entries[i]);
-    }
-    free(entries);
-    return n_names;
-}
-
-static mu_str joined(mu_arena *arena, mu_str folder, mu_str name)
-{
-    return mu_arena_format(arena, "%.*s/%.*s", (int)folder.len, folder.ptr, (int)name.len,
-                           name.ptr);
-}
-
 static void remove_folder(mu_arena *arena, mu_str path)
 {
-    mu_str *names;
-    uint32_t n = list_names(arena, path.ptr, &names);
+    const mu_str *names;
+    uint32_t n = mu_folder_names(arena, path.ptr, &names);
     for (uint32_t i = 0; i < n; i++)
-        unlink(joined(arena, path, names[i]).ptr);
+        unlink(mu_path_joined(arena, path, names[i]).ptr);
     rmdir(path.ptr);
 }
 
@@ -134,13 +87,13 @@ void mu_failed_remove(mu_failed *failed, mu_str sandbox, mu_str batch)
 uint32_t mu_failed_list(mu_failed *failed, mu_arena *arena, mu_str sandbox, mu_str batch,
                         const mu_failed_file **out)
 {
-    mu_str *names;
+    const mu_str *names;
     struct stat known;
     mu_str folder = mu_failed_path(failed, arena, sandbox, batch, MU_STR(""));
-    uint32_t n = list_names(arena, folder.ptr, &names), n_files = 0;
+    uint32_t n = mu_folder_names(arena, folder.ptr, &names), n_files = 0;
     mu_failed_file *files = MU_NEW_ARRAY(arena, mu_failed_file, n);
     for (uint32_t i = 0; i < n; i++)
-        if (stat(joined(arena, folder, names[i]).ptr, &known) == 0)
+        if (stat(mu_path_joined(arena, folder, names[i]).ptr, &known) == 0)
             files[n_files++] = (mu_failed_file){names[i], (uint64_t)known.st_size};
     *out = files;
     return n_files;
@@ -198,11 +151,11 @@ static void add_batch(mu_arena *arena, old_batches *all, old_batch batch)
 static old_batch measure(mu_arena *arena, mu_str sandbox, mu_str name, mu_str path)
 {
     old_batch batch = {.sandbox = sandbox, .batch = name, .path = path};
-    mu_str *files;
+    const mu_str *files;
     struct stat known;
-    uint32_t n = list_names(arena, path.ptr, &files);
+    uint32_t n = mu_folder_names(arena, path.ptr, &files);
     for (uint32_t i = 0; i < n; i++) {
-        if (stat(joined(arena, path, files[i]).ptr, &known) != 0)
+        if (stat(mu_path_joined(arena, path, files[i]).ptr, &known) != 0)
             continue;
         int64_t changed_ms = (int64_t)known.st_mtim.tv_sec * 1000;
         batch.n_bytes += (uint64_t)known.st_size;
@@ -215,14 +168,16 @@ static old_batch measure(mu_arena *arena, mu_str sandbox, mu_str name, mu_str pa
 static old_batches find_batches(const mu_failed *failed, mu_arena *arena)
 {
     old_batches all = {.n = 0};
-    mu_str root = mu_str_from(failed->root), *sandboxes, *names;
-    uint32_t n_sandboxes = list_names(arena, failed->root, &sandboxes);
+    mu_str root = mu_str_from(failed->root);
+    const mu_str *sandboxes, *names;
+    uint32_t n_sandboxes = mu_folder_names(arena, failed->root, &sandboxes);
     for (uint32_t i = 0; i < n_sandboxes; i++) {
-        mu_str folder = joined(arena, root, sandboxes[i]);
-        uint32_t n = list_names(arena, folder.ptr, &names);
+        mu_str folder = mu_path_joined(arena, root, sandboxes[i]);
+        uint32_t n = mu_folder_names(arena, folder.ptr, &names);
         for (uint32_t k = 0; k < n; k++)
-            add_batch(arena, &all,
-                      measure(arena, sandboxes[i], names[k], joined(arena, folder, names[k])));
+            add_batch(
+                arena, &all,
+                measure(arena, sandboxes[i], names[k], mu_path_joined(arena, folder, names[k])));
     }
     return all;
 }
@@ -235,24 +190,6 @@ static int by_age(const void *left, const void *right)
     return mu_str_compare(a->batch, b->batch);
 }
 
-/* "%2F" back to "/". */
-static mu_str plain_name(mu_arena *arena, mu_str name)
-{
-    char *out = mu_arena_alloc(arena, name.len + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned byte = 0;
-        if (name.ptr[i] == '%' && i + 2 < name.len &&
-            sscanf((char[]){name.ptr[i + 1], name.ptr[i + 2], '\0'}, "%x", &byte) == 1) {
-            out[n++] = (char)byte;
-            i += 2;
-        } else {
-            out[n++] = name.ptr[i];
-        }
-    }
-    return (mu_str){out, n};
-}
-
 /* A batch that gathered streaming messages has nothing but its files. */
 static void forget_document(mu_failed *failed, mu_arena *arena, const old_batch *old)
 {
@@ -260,7 +197,7 @@ static void forget_document(mu_failed *failed, mu_arena *arena, const old_batch 
     mu_json json;
     mu_batch batch;
     mu_err err;
-    mu_str sandbox = plain_name(arena, old->sandbox);
+    mu_str sandbox = mu_file_name_origin(arena, old->sandbox);
     mu_json_reader *reader = mu_json_reader_new();
     bool is_streaming = mu_document_get(failed->options.documents, arena, sandbox, MU_BATCH_KIND,
                                         old->batch, &document, &err) == MU_OK &&
@@ -354,13 +291,13 @@ static mu_str needle_of(mu_arena *arena, mu_str value)
 static mu_code erase_in_sandbox(mu_arena *arena, mu_str folder, uint32_t n, const mu_str *needles,
                                 mu_err *err)
 {
-    mu_str *batches, *files;
-    uint32_t n_batches = list_names(arena, folder.ptr, &batches);
+    const mu_str *batches, *files;
+    uint32_t n_batches = mu_folder_names(arena, folder.ptr, &batches);
     for (uint32_t i = 0; i < n_batches; i++) {
-        mu_str batch = joined(arena, folder, batches[i]);
-        uint32_t n_files = list_names(arena, batch.ptr, &files);
+        mu_str batch = mu_path_joined(arena, folder, batches[i]);
+        uint32_t n_files = mu_folder_names(arena, batch.ptr, &files);
         for (uint32_t k = 0; k < n_files; k++)
-            MU_TRY(erase_lines(arena, joined(arena, batch, files[k]), n, needles, err));
+            MU_TRY(erase_lines(arena, mu_path_joined(arena, batch, files[k]), n, needles, err));
     }
     return MU_OK;
 }

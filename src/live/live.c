@@ -397,6 +397,11 @@ mu_code mu_live_open(const mu_live_options *options, mu_live **out, mu_err *err)
     return MU_OK;
 }
 
+const char *mu_live_folder(const mu_live *live)
+{
+    return live->options.folder;
+}
+
 void mu_live_close(mu_live *live)
 {
     if (live == NULL)

@@ -39,6 +39,9 @@ MU_CHECKED mu_code mu_live_open(const mu_live_options *options, mu_live **out, m
 /* Makes everything appended durable and stops; what is not folded stays in the log. */
 void mu_live_close(mu_live *live);
 
+/* The data folder. */
+const char *mu_live_folder(const mu_live *live);
+
 /* The sandbox, made when missing. Its pointer lives as long as `live`. */
 MU_CHECKED mu_code mu_live_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err *err);
 /* NULL when there is none. */
