@@ -182,7 +182,7 @@ static void send_events(cluster *c, unsigned first, unsigned n)
 
 /* -------- the process that is killed -------- */
 
-static int run_child(const char *folder, const char *brokers)
+_Noreturn static void run_child(const char *folder, const char *brokers)
 {
     node n;
     node_open(&n, folder, brokers);
@@ -275,7 +275,7 @@ static void settings_that_make_no_sense_are_refused(void **state)
 int main(int argc, char **argv)
 {
     if (argc == 3)
-        return run_child(argv[1], argv[2]);
+        run_child(argv[1], argv[2]);
     self_path = argv[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_that_make_no_sense_are_refused),

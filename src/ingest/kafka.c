@@ -373,6 +373,15 @@ static void copy_options(mu_kafka *kafka, const mu_kafka_options *options)
     kafka->partitions = MU_NEW_ARRAY(arena, kafka_partition, PARTITIONS_MAX);
 }
 
+/* On any thread of the library. */
+static void log_library(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    const mu_kafka *kafka = rd_kafka_opaque(client);
+    (void)facility;
+    mu_log(kafka->options.logger, level <= 3 ? MU_LOG_WARNING : MU_LOG_INFO, "kafka_library",
+           mu_log_text("text", mu_str_from(text)));
+}
+
 static mu_code set(rd_kafka_conf_t *configuration, const char *name, const char *value, mu_err *err)
 {
     char why[TEXT_MAX];
@@ -399,6 +408,8 @@ static mu_code connect_client(mu_kafka *kafka, const mu_kafka_options *options, 
 {
     char why[TEXT_MAX];
     rd_kafka_conf_t *configuration = rd_kafka_conf_new();
+    rd_kafka_conf_set_opaque(configuration, kafka);
+    rd_kafka_conf_set_log_cb(configuration, log_library);
     mu_code code = configure(kafka, options, configuration, err);
     if (code != MU_OK) {
         rd_kafka_conf_destroy(configuration);
