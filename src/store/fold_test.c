@@ -388,6 +388,69 @@ static void a_purge_leaves_no_dead_row(void **state)
     check_sound(f);
 }
 
+#define SECRET "nobody-may-read-this@example.com"
+
+static bool folder_holds(fixture *f, const char *folder, const char *text)
+{
+    bool holds = false;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        mu_err err;
+        mu_str bytes;
+        char path[MU_PATH_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%.2000s/%s", folder, entry->d_name);
+        if (entry->d_type == DT_DIR) {
+            holds |= folder_holds(f, path, text);
+            continue;
+        }
+        assert_done(mu_file_read(&f->arena, path, SIZE_MAX, &bytes, &err), err);
+        holds |= memmem(bytes.ptr, bytes.len, text, strlen(text)) != NULL;
+    }
+    closedir(dir);
+    return holds;
+}
+
+/* One change in memory that gives a person a row, or takes it away, and says so in the mark. */
+static void set_secret(fixture *f, bool is_there)
+{
+    mu_err err;
+    mu_change *change = NULL;
+    mu_part_writer *writer = NULL;
+    uint32_t person = N_PEOPLE;
+    assert_done(mu_change_begin_in_memory(f->store, &change, &err), err);
+    if (is_there) {
+        mu_value row = mu_random_row(&f->arena, &f->dice, f->type, 2);
+        assert_done(mu_part_writer_new(change, profile(), f->type, &writer, &err), err);
+        assert_done(mu_part_writer_add(writer, person + 1,
+                                       (mu_identity){MU_STR("Email"), MU_STR(SECRET)}, row, &err),
+                    err);
+        assert_done(mu_part_writer_finish(writer, &err), err);
+    } else {
+        kill_person(change, person);
+    }
+    mu_change_set_mark(
+        change, &(mu_mark){++f->shown.step, N_PEOPLE + 2, is_there ? MU_STR(SECRET) : MU_STR("")});
+    assert_done(mu_change_commit(change, &err), err);
+}
+
+static void what_was_purged_is_nowhere_in_the_folder(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    do_step(f, 90);
+    set_secret(f, true);
+    do_fold(f);
+    assert_true(folder_holds(f, f->folder, SECRET));
+    set_secret(f, false);
+    do_fold(f);
+    assert_done(mu_store_purge(f->store, NULL, &err), err);
+    assert_false(folder_holds(f, f->folder, SECRET));
+    check_sound(f);
+}
+
 static void merges_keep_the_number_of_parts_small(void **state)
 {
     fixture *f = *state;
@@ -714,6 +777,7 @@ int main(void)
         TEST(a_snapshot_keeps_what_was_folded_and_merged),
         TEST(all_mixed_up_stays_as_the_map_has_it),
         TEST(a_purge_leaves_no_dead_row),
+        TEST(what_was_purged_is_nowhere_in_the_folder),
         TEST(merges_keep_the_number_of_parts_small),
         TEST(merges_keep_the_parts_in_memory_few),
         TEST(a_change_may_span_a_fold_and_a_merge),
