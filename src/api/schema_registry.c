@@ -256,20 +256,17 @@ HANDLER(on_get, get_resource)
 HANDLER(on_unions, list_unions)
 HANDLER(on_union, get_union)
 
+/* A field takes two levels of JSON, and types are up to 64 deep. */
+#define DOCUMENT_JSON_DEPTH_MAX 200
+
+#define ROUTE(route_method, path, route_handler)                                                   \
+    {                                                                                              \
+        .method = route_method, .pattern = SCHEMA_REGISTRY path, .handler = route_handler,         \
+        .json_depth_max = DOCUMENT_JSON_DEPTH_MAX                                                  \
+    }
 #define READ(container, collection)                                                                \
-    {MU_HTTP_GET, SCHEMA_REGISTRY "/" container "/" collection,                                    \
-     on_list,     NULL,                                                                            \
-     0,           NULL,                                                                            \
-     0,           NULL,                                                                            \
-     0,           0},                                                                              \
-    {                                                                                              \
-        MU_HTTP_GET, SCHEMA_REGISTRY "/" container "/" collection "/{id}", on_get, NULL, 0, NULL,  \
-            0, NULL, 0, 0                                                                          \
-    }
-#define ROUTE(method, path, handler)                                                               \
-    {                                                                                              \
-        method, SCHEMA_REGISTRY path, handler, NULL, 0, NULL, 0, NULL, 0, 0                        \
-    }
+    ROUTE(MU_HTTP_GET, "/" container "/" collection, on_list),                                     \
+        ROUTE(MU_HTTP_GET, "/" container "/" collection "/{id}", on_get)
 #define READ_AND_WRITE(collection)                                                                 \
     READ("global", collection), READ("tenant", collection),                                        \
         ROUTE(MU_HTTP_POST, "/tenant/" collection, mu_registry_post),                              \

@@ -256,6 +256,32 @@ static void bad_documents_change_nothing(void **state)
     api_expect(&fixture, 400, "POST", REGISTRY "/tenant/classes", "{\"title\":\"x\"}");
 }
 
+/* `depth` objects within one another. */
+static const char *nested_type(int depth)
+{
+    mu_buf buf;
+    mu_buf_init(&buf, 1 << 20);
+    MU_BUF_ADD(&buf, "{\"title\":\"Deep\",\"type\":\"object\"");
+    for (int i = 0; i < depth; i++)
+        MU_BUF_ADD(&buf, ",\"properties\":{\"a\":{\"type\":\"object\"");
+    for (int i = 0; i < depth; i++)
+        MU_BUF_ADD(&buf, "}}");
+    mu_buf_add_char(&buf, '}');
+    const char *text = mu_arena_copy(&fixture.arena, mu_buf_str(&buf)).ptr;
+    mu_buf_free(&buf);
+    return text;
+}
+
+static void nesting_ends_with_a_message(void **state)
+{
+    (void)state;
+    create("datatypes", nested_type(60));
+    api_answer answer =
+        api_expect(&fixture, 400, "POST", REGISTRY "/tenant/datatypes", nested_type(70));
+    assert_non_null(strstr(api_text(&fixture, &answer, "detail"), "is nested too deeply"));
+    api_expect(&fixture, 400, "POST", REGISTRY "/tenant/datatypes", nested_type(1000));
+}
+
 static void resources_are_changed_and_removed(void **state)
 {
     (void)state;
@@ -595,6 +621,7 @@ int main(void)
         CASE(what_cannot_be_answered_is_refused),
         CASE(a_schema_is_made_of_class_and_field_group),
         CASE(bad_documents_change_nothing),
+        CASE(nesting_ends_with_a_message),
         CASE(resources_are_changed_and_removed),
         CASE(a_schema_in_use_stays),
         CASE(lists_are_ordered_and_paged),

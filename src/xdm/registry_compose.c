@@ -17,7 +17,7 @@ typedef struct composer {
     mu_registry *grows; /* takes patterns; NULL: patterns are left out */
     mu_arena *arena;
     mu_str what;
-    uint32_t n_nodes;
+    uint32_t n_nodes, n_gathered;
     mu_err *err;
 } composer;
 
@@ -140,11 +140,13 @@ static mu_code follow(const composer *c, const place *at, const mu_xdm_piece *fr
 
 /* Adds a piece and what it refers to. A piece that is there already ends the walk, so circles of
  * references at one place are harmless. */
-static mu_code gather(const composer *c, const place *at, mu_xdm_piece piece, uint32_t depth,
+static mu_code gather(composer *c, const place *at, mu_xdm_piece piece, uint32_t depth,
                       piece_list *out)
 {
     if (piece.json->kind != MU_JSON_OBJECT)
         return fail_at(c, at, MU_E_INPUT, "is described by something that is no object");
+    if (++c->n_gathered > MU_XDM_GATHERED_MAX)
+        return fail_at(c, at, MU_E_INPUT, "is one reference too many: a schema has up to 200000");
     for (uint32_t i = 0; i < out->n; i++)
         if (out->items[i].json == piece.json)
             return MU_OK;

@@ -36,6 +36,7 @@ extern const size_t mu_xdm_global_documents_count;
 #define MU_XDM_PIECES_MAX    4096u    /* that speak about one place; a union has many schemas */
 #define MU_XDM_NODES_MAX     20000u   /* of one schema */
 #define MU_XDM_ALL_NODES_MAX 2000000u /* of a registry */
+#define MU_XDM_GATHERED_MAX  200000u  /* references followed and pieces met, of one schema */
 #define MU_XDM_REF_DEPTH_MAX 32u      /* $ref and allOf within one place */
 
 /* -------- patterns -------- */

@@ -265,6 +265,27 @@ static void a_bomb_of_references_is_refused(void **state)
     mu_buf_free(&fragment);
 }
 
+/* Few places, but each made of thousands of pieces. */
+static void a_thicket_of_references_is_refused(void **state)
+{
+    fixture *f = *state;
+    mu_buf fragment;
+    mu_buf_init(&fragment, 1 << 24);
+    MU_BUF_ADD(&fragment, "{\"definitions\":{\"d\":{\"type\":\"string\",\"allOf\":[{}");
+    for (int i = 0; i < 4000; i++)
+        MU_BUF_ADD(&fragment, ",{}");
+    MU_BUF_ADD(&fragment, "]}},\"properties\":{\"a\":{\"type\":\"string\"}");
+    for (int i = 0; i < 1000; i++)
+        mu_buf_add_format(&fragment, ",\"p%d\":{\"$ref\":\"#/allOf/1/definitions/d\"}", i);
+    MU_BUF_ADD(&fragment, "}}");
+    mu_registry *registry = NULL;
+    mu_err err = {0};
+    assert_int_equal(thing_registry(f, mu_buf_str(&fragment), 0, NULL, &registry, &err),
+                     MU_E_INPUT);
+    assert_non_null(strstr(err.text, "one reference too many"));
+    mu_buf_free(&fragment);
+}
+
 static mu_code with_descriptor(fixture *f, const char *members, mu_err *err)
 {
     const mu_xdm_document *luma;
@@ -608,6 +629,7 @@ int main(void)
         CASE(prefixed_documents_become_plain),
         CASE(documents_that_make_no_sense_are_named),
         CASE(a_bomb_of_references_is_refused),
+        CASE(a_thicket_of_references_is_refused),
         CASE(descriptors_must_fit_their_schema),
         CASE(a_union_has_what_its_members_have),
         CASE(members_of_a_union_must_agree),
