@@ -210,6 +210,8 @@ static void local_ims_tokens_open_their_own_organization(void **state)
              api_text(&fixture, &answer, "access_token"));
     assert_int_equal(get(SANDBOXES, headers).status, 200);
     expect_gateway(TOKEN KEY ORG, 401, "401013");
+    api_fixture_restart(&fixture);
+    assert_int_equal(get(SANDBOXES, headers).status, 200);
     api_fixture_advance(INT64_C(86400000));
     expect_gateway(headers, 401, "401013");
 }

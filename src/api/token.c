@@ -1,24 +1,78 @@
 /* token.c -- POST /ims/token/v1 to v3 (api-client-notes.md 3), and the tokens it gave out. */
 #include "api/api_int.h"
 
+#include <nettle/sha2.h>
 #include <stdlib.h>
 
-#define LIFETIME_S 86399 /* what the original says: a second less than a day */
-#define TOKENS_MAX 10000u
-#define TOKEN_LEN  64u
+#define LIFETIME_S  86399 /* what the original says: a second less than a day */
+#define TOKENS_MAX  10000u
+#define TOKEN_LEN   64u
+#define EXPIRED_MAX 16u /* removed with each new one, at most */
+#define PLACE       MU_STR("/")
+#define KIND        MU_STR("token")
 
+/* A token is kept as its digest only: whoever reads the catalog cannot come in with it. Its
+ * document is under the digest, so that a restart does not shut clients out. */
 typedef struct access_token {
-    char text[TOKEN_LEN];
+    char digest[2 * SHA256_DIGEST_SIZE]; /* hexadecimal */
     int64_t expires_ms;
-    const mu_api_client *client;
+    const mu_api_client *client; /* NULL: no longer in the configuration */
 } access_token;
 
-/* A ring: the oldest makes way when TOKENS_MAX are alive. */
 struct mu_api_tokens {
     pthread_mutex_t lock; /* guards all below */
-    access_token *items;
-    size_t n, next;
+    access_token *items;  /* TOKENS_MAX, in the order they expire */
+    size_t n;
 };
+
+static void digest_of(mu_str token, char out[2 * SHA256_DIGEST_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    struct sha256_ctx context;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_init(&context);
+    sha256_update(&context, token.len, (const uint8_t *)token.ptr);
+    sha256_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        out[2 * i] = digits[digest[i] >> 4];
+        out[2 * i + 1] = digits[digest[i] & 15];
+    }
+}
+
+/* -------- kept over a restart -------- */
+
+static const mu_api_client *client_of(const mu_api *api, const mu_json *json)
+{
+    mu_str key = mu_json_member_string(json, MU_STR("apiKey"), MU_STR(""));
+    mu_str organization = mu_json_member_string(json, MU_STR("organization"), MU_STR(""));
+    for (size_t i = 0; i < api->options.n_clients; i++)
+        if (mu_str_equal(api->options.clients[i].api_key, key) &&
+            mu_str_equal(api->options.clients[i].organization, organization))
+            return &api->options.clients[i];
+    return NULL;
+}
+
+static mu_code load_tokens(mu_api *api, mu_arena *arena, mu_err *err)
+{
+    uint32_t n;
+    const mu_document *list;
+    mu_api_tokens *tokens = api->tokens;
+    MU_TRY(mu_document_list(api->options.documents, arena, PLACE, KIND, &n, &list, err));
+    for (uint32_t i = n > TOKENS_MAX ? n - TOKENS_MAX : 0; i < n; i++) {
+        mu_json json;
+        access_token *token = &tokens->items[tokens->n];
+        MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        const mu_json *expires = mu_json_member(&json, MU_STR("expires"));
+        if (list[i].id.len != sizeof token->digest || expires == NULL ||
+            expires->kind != MU_JSON_INTEGER)
+            return mu_fail(err, MU_E_CORRUPT, "a token of the catalog makes no sense");
+        memcpy(token->digest, list[i].id.ptr, sizeof token->digest);
+        token->expires_ms = expires->integer;
+        token->client = client_of(api, &json);
+        tokens->n++;
+    }
+    return MU_OK;
+}
 
 mu_code mu_api_tokens_new(mu_api *api, mu_err *err)
 {
@@ -32,7 +86,13 @@ mu_code mu_api_tokens_new(mu_api *api, mu_err *err)
     pthread_mutex_init(&tokens->lock, NULL);
     tokens->items = items;
     api->tokens = tokens;
-    return MU_OK;
+    if (api->options.auth_mode != MU_AUTH_LOCAL_IMS)
+        return MU_OK;
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_code code = load_tokens(api, &arena, err);
+    mu_arena_free(&arena);
+    return code;
 }
 
 void mu_api_tokens_free(mu_api_tokens *tokens)
@@ -44,39 +104,69 @@ void mu_api_tokens_free(mu_api_tokens *tokens)
     free(tokens);
 }
 
-static bool is_same(const access_token *item, mu_str text)
-{
-    unsigned char difference = 0;
-    for (size_t i = 0; i < TOKEN_LEN; i++)
-        difference |= (unsigned char)(item->text[i] ^ text.ptr[i]);
-    return difference == 0;
-}
-
 const mu_api_client *mu_api_tokens_find(const mu_api *api, mu_str text)
 {
     const mu_api_client *found = NULL;
+    char digest[2 * SHA256_DIGEST_SIZE];
     int64_t now_ms = mu_api_now_ms(api);
     if (text.len != TOKEN_LEN)
         return NULL;
+    digest_of(text, digest);
     pthread_mutex_lock(&api->tokens->lock);
-    for (size_t i = 0; i < api->tokens->n; i++)
-        if (is_same(&api->tokens->items[i], text) && api->tokens->items[i].expires_ms > now_ms)
+    for (size_t i = 0; found == NULL && i < api->tokens->n; i++)
+        if (memcmp(api->tokens->items[i].digest, digest, sizeof digest) == 0 &&
+            api->tokens->items[i].expires_ms > now_ms)
             found = api->tokens->items[i].client;
     pthread_mutex_unlock(&api->tokens->lock);
     return found;
 }
 
-static void remember(mu_api *api, const mu_api_client *client, mu_str text)
+/* The oldest ones that go: those that expired, and one more when all places are taken. */
+static size_t n_leaving(const mu_api_tokens *tokens, int64_t now_ms)
+{
+    size_t n = 0;
+    while (n < tokens->n && n < EXPIRED_MAX && tokens->items[n].expires_ms <= now_ms)
+        n++;
+    return n == 0 && tokens->n == TOKENS_MAX ? 1 : n;
+}
+
+/* Needs the lock. */
+static mu_code add_token(mu_api *api, mu_arena *arena, const access_token *token, mu_err *err)
 {
     mu_api_tokens *tokens = api->tokens;
-    pthread_mutex_lock(&tokens->lock);
-    access_token *item = &tokens->items[tokens->next];
-    memcpy(item->text, text.ptr, TOKEN_LEN);
-    item->expires_ms = mu_api_now_ms(api) + (int64_t)LIFETIME_S * 1000;
-    item->client = client;
-    tokens->next = (tokens->next + 1) % TOKENS_MAX;
-    tokens->n = tokens->n < TOKENS_MAX ? tokens->n + 1 : TOKENS_MAX;
-    pthread_mutex_unlock(&tokens->lock);
+    mu_document_edit edits[EXPIRED_MAX + 1];
+    size_t n = n_leaving(tokens, mu_api_now_ms(api));
+    for (size_t i = 0; i < n; i++)
+        edits[i] =
+            (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
+                               .kind = KIND,
+                               .id = {tokens->items[i].digest, sizeof tokens->items[i].digest},
+                               .json = MU_STR("")};
+    mu_json json =
+        MU_API_OBJECT(arena, {MU_STR("apiKey"), mu_api_json_string(token->client->api_key)},
+                      {MU_STR("organization"), mu_api_json_string(token->client->organization)},
+                      {MU_STR("expires"), mu_api_json_integer(token->expires_ms)});
+    edits[n] = (mu_document_edit){
+        .action = MU_DOCUMENT_ADD, .kind = KIND, .id = {token->digest, sizeof token->digest}};
+    MU_TRY(mu_api_json_text(arena, &json, &edits[n].json, err));
+    MU_TRY(mu_document_edit_all(api->options.documents, PLACE, mu_api_now_ms(api), (uint32_t)n + 1,
+                                edits, err));
+    memmove(tokens->items, tokens->items + n, (tokens->n - n) * sizeof *tokens->items);
+    tokens->n -= n;
+    tokens->items[tokens->n++] = *token;
+    return MU_OK;
+}
+
+static mu_code remember(mu_api *api, mu_arena *arena, const mu_api_client *client, mu_str text,
+                        mu_err *err)
+{
+    access_token token = {.expires_ms = mu_api_now_ms(api) + (int64_t)LIFETIME_S * 1000,
+                          .client = client};
+    digest_of(text, token.digest);
+    pthread_mutex_lock(&api->tokens->lock);
+    mu_code code = add_token(api, arena, &token, err);
+    pthread_mutex_unlock(&api->tokens->lock);
+    return code;
 }
 
 /* -------- the endpoint -------- */
@@ -158,16 +248,26 @@ static mu_http_outcome post_token(mu_http_request *request, mu_http_response *re
                               MU_STR("client_id and client_secret name no client"));
     if (api->options.auth_mode == MU_AUTH_STATIC)
         return give(response, client->token);
-    remember(api, client, text);
+    if (remember(api, arena, client, text, &err) != MU_OK)
+        return mu_api_fail(request, response, &err);
     return give(response, text);
 }
 
 mu_code mu_api_add_token(mu_api *api, mu_http_router *router, mu_err *err)
 {
     static const mu_http_route routes[] = {
-        {.method = MU_HTTP_POST, .pattern = "/ims/token/v1", .handler = post_token},
-        {.method = MU_HTTP_POST, .pattern = "/ims/token/v2", .handler = post_token},
-        {.method = MU_HTTP_POST, .pattern = "/ims/token/v3", .handler = post_token},
+        {.method = MU_HTTP_POST,
+         .pattern = "/ims/token/v1",
+         .handler = post_token,
+         .flags = MU_HTTP_ON_WORKER},
+        {.method = MU_HTTP_POST,
+         .pattern = "/ims/token/v2",
+         .handler = post_token,
+         .flags = MU_HTTP_ON_WORKER},
+        {.method = MU_HTTP_POST,
+         .pattern = "/ims/token/v3",
+         .handler = post_token,
+         .flags = MU_HTTP_ON_WORKER},
     };
     return mu_api_add(api, router, MU_API_UNCHECKED, routes, sizeof routes / sizeof routes[0], err);
 }

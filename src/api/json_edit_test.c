@@ -1,0 +1,193 @@
+/* json_edit_test.c -- PATCH operations, merge patches and filters on trees. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "api/api_int.h"
+
+static mu_arena arena;
+
+static int set_up(void **state)
+{
+    (void)state;
+    mu_arena_init(&arena, SIZE_MAX);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    mu_arena_free(&arena);
+    return 0;
+}
+
+static mu_json parse(const char *text)
+{
+    mu_json json;
+    mu_err err;
+    if (mu_api_json_parse(&arena, mu_str_from(text), &json, &err) != MU_OK)
+        fail_msg("%s: %s", text, err.text);
+    return json;
+}
+
+static void expect_text(const mu_json *json, const char *wanted)
+{
+    mu_str text;
+    assert_int_equal(mu_api_json_text(&arena, json, &text, NULL), MU_OK);
+    assert_string_equal(text.ptr, wanted);
+}
+
+static void operations_change_what_their_path_names(void **state)
+{
+    static const struct {
+        const char *document, *body, *wanted; /* NULL: refused */
+    } cases[] = {
+        {"{\"a\":1}", "{\"op\":\"add\",\"path\":\"/b\",\"value\":2}", "{\"a\":1,\"b\":2}"},
+        {"{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":[]}]", "{\"a\":[]}"},
+        {"{\"a\":1,\"b\":2}", "{\"op\":\"remove\",\"path\":\"/a\"}", "{\"b\":2}"},
+        {"{}", "{\"op\":\"add\",\"path\":\"/a/b/c\",\"value\":1}", "{\"a\":{\"b\":{\"c\":1}}}"},
+        {"{}", "{\"op\":\"add\",\"path\":\"/a.b\",\"value\":1}", "{\"a\":{\"b\":1}}"},
+        {"{}", "{\"op\":\"add\",\"path\":\"a.b\",\"value\":1}", "{\"a\":{\"b\":1}}"},
+        {"{\"a.b\":0}", "{\"op\":\"add\",\"path\":\"/a.b\",\"value\":1}", "{\"a.b\":1}"},
+        {"{}", "{\"op\":\"add\",\"path\":\"/tags/x~1y~0z\",\"value\":1}",
+         "{\"tags\":{\"x/y~z\":1}}"},
+        {"{\"a\":[1,3]}", "{\"op\":\"add\",\"path\":\"/a/1\",\"value\":2}", "{\"a\":[1,2,3]}"},
+        {"{\"a\":[1]}", "{\"op\":\"add\",\"path\":\"/a/-\",\"value\":2}", "{\"a\":[1,2]}"},
+        {"{\"a\":[1,2]}", "{\"op\":\"remove\",\"path\":\"/a/0\"}", "{\"a\":[2]}"},
+        {"{\"a\":[{\"b\":1}]}", "{\"op\":\"replace\",\"path\":\"/a/0/b\",\"value\":2}",
+         "{\"a\":[{\"b\":2}]}"},
+        {"{\"a\":false}", "{\"op\":\"add\",\"path\":\"/a\",\"value\":\"True\"}", "{\"a\":true}"},
+        {"{\"a\":1}",
+         "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1},"
+         "{\"op\":\"remove\",\"path\":\"/a\"}]",
+         "{}"},
+        {"{\"a\":1}", "{\"op\":\"test\",\"path\":\"/a\",\"value\":2}", NULL},
+        {"{\"a\":1}", "{\"op\":\"remove\",\"path\":\"/b\"}", NULL},
+        {"{\"a\":1}", "{\"op\":\"add\",\"path\":\"/a/b\",\"value\":2}", NULL},
+        {"{\"a\":[1]}", "{\"op\":\"add\",\"path\":\"/a/2\",\"value\":2}", NULL},
+        {"{\"a\":[1]}", "{\"op\":\"replace\",\"path\":\"/a/1\",\"value\":2}", NULL},
+        {"{\"a\":[1]}", "{\"op\":\"add\",\"path\":\"/a/x\",\"value\":2}", NULL},
+        {"{}", "{\"op\":\"add\",\"path\":\"/a\"}", NULL},
+        {"{}", "{\"op\":\"move\",\"path\":\"/a\",\"value\":1}", NULL},
+        {"{}", "{\"op\":\"add\",\"path\":\"/\",\"value\":1}", NULL},
+        {"{}", "{\"op\":\"add\",\"value\":1}", NULL},
+        {"{}", "\"text\"", NULL},
+        {"{}", "[1]", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mu_json document = parse(cases[i].document), body = parse(cases[i].body);
+        mu_err err = {0};
+        mu_code code = mu_api_patch(&arena, &document, &body, &err);
+        if (cases[i].wanted == NULL) {
+            assert_int_equal(code, MU_E_INPUT);
+            assert_true(err.text[0] != '\0');
+        } else {
+            assert_int_equal(code, MU_OK);
+            expect_text(&document, cases[i].wanted);
+        }
+    }
+}
+
+static void a_path_has_a_greatest_depth(void **state)
+{
+    mu_buf buf;
+    (void)state;
+    mu_buf_init(&buf, SIZE_MAX);
+    MU_BUF_ADD(&buf, "{\"op\":\"add\",\"value\":1,\"path\":\"");
+    for (int i = 0; i < 100; i++)
+        MU_BUF_ADD(&buf, "/a");
+    MU_BUF_ADD(&buf, "\"}");
+    mu_json document = parse("{}"), body;
+    assert_int_equal(mu_api_json_parse(&arena, mu_buf_str(&buf), &body, NULL), MU_OK);
+    assert_int_equal(mu_api_patch(&arena, &document, &body, NULL), MU_E_INPUT);
+    mu_buf_free(&buf);
+}
+
+static void the_tree_before_stays_as_it_was(void **state)
+{
+    (void)state;
+    mu_json before = parse("{\"a\":{\"b\":[1,2]}}"), after = before;
+    mu_json body = parse("[{\"op\":\"add\",\"path\":\"/a/b/0\",\"value\":0},"
+                         "{\"op\":\"remove\",\"path\":\"/a/b/1\"},"
+                         "{\"op\":\"add\",\"path\":\"/a/c\",\"value\":3}]");
+    assert_int_equal(mu_api_patch(&arena, &after, &body, NULL), MU_OK);
+    expect_text(&after, "{\"a\":{\"b\":[0,2],\"c\":3}}");
+    expect_text(&before, "{\"a\":{\"b\":[1,2]}}");
+}
+
+static void merge_patches_follow_the_rfc(void **state)
+{
+    static const char *const cases[][3] = {
+        {"{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"},
+        {"{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}"},
+        {"{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"},
+        {"{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}", "{\"a\":{\"b\":\"d\"}}"},
+        {"{\"a\":\"b\"}", "{\"a\":{\"c\":{\"d\":null}}}", "{\"a\":{\"c\":{}}}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mu_json document = parse(cases[i][0]), patch = parse(cases[i][1]);
+        assert_int_equal(mu_api_merge(&arena, &document, &patch, NULL), MU_OK);
+        expect_text(&document, cases[i][2]);
+    }
+}
+
+static void filters_compare_texts_of_scalars(void **state)
+{
+    static const char document[] =
+        "{\"name\":\"test 1\",\"tags\":{\"p\":[\"enabled: true\",\"x\"]},\"n\":5,\"b\":true,"
+        "\"meta:class\":\"c\",\"none\":null}";
+    static const struct {
+        const char *property;
+        int wanted; /* -1: refused */
+    } cases[] = {
+        {"name==test 1", 1},         {"name==test", 0}, {"name!=test", 1}, {"name~^test", 1},
+        {"tags.p==enabled:true", 1}, {"tags.p==y", 0},  {"n==5", 1},       {"b==true", 1},
+        {"meta:class==c", 1},        {"none==", 0},     {"missing!=x", 1}, {"tags==x", 0},
+        {"name=test 1", 1},          {"name", -1},      {"==x", -1},       {"name~(", -1},
+    };
+    (void)state;
+    mu_json json = parse(document);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool matches = false;
+        mu_code code =
+            mu_api_property_matches(&json, mu_str_from(cases[i].property), &matches, NULL);
+        if (cases[i].wanted < 0) {
+            assert_int_not_equal(code, MU_OK);
+            continue;
+        }
+        assert_int_equal(code, MU_OK);
+        if (matches != (cases[i].wanted == 1))
+            fail_msg("%s", cases[i].property);
+    }
+}
+
+static void ids_have_their_form_and_differ(void **state)
+{
+    (void)state;
+    mu_str a = mu_api_uuid(&arena), b = mu_api_uuid(&arena);
+    assert_int_equal(a.len, 36);
+    assert_int_equal(a.ptr[14], '4');
+    assert_non_null(strchr("89ab", a.ptr[19]));
+    assert_false(mu_str_equal(a, b));
+    assert_int_equal(mu_api_hex(&arena, 24).len, 24);
+    assert_int_equal(mu_api_hex(&arena, 64).len, 64);
+    mu_str ulid = mu_api_ulid(&arena, INT64_C(1469918176385));
+    assert_int_equal(ulid.len, 26);
+    assert_memory_equal(ulid.ptr, "01ARYZ6S41", 10); /* the instant of the ULID specification */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(operations_change_what_their_path_names), TEST(a_path_has_a_greatest_depth),
+        TEST(the_tree_before_stays_as_it_was),         TEST(merge_patches_follow_the_rfc),
+        TEST(filters_compare_texts_of_scalars),        TEST(ids_have_their_form_and_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
