@@ -98,7 +98,7 @@ static void identities_are_found_by_xid_before_and_after_the_index_is_made(void 
     (void)state;
     mu_graph *graph = mu_graph_new(1, registered, 1);
     mu_node nodes[1000];
-    char values[1000][8];
+    char values[1000][16];
     for (int i = 0; i < 1000; i++) {
         if (i == 300) {
             assert_false(mu_graph_index_xids(graph, 100));
