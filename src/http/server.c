@@ -18,7 +18,7 @@
 mu_http_limits mu_http_limits_default(void)
 {
     return (mu_http_limits){
-        .connections_max = 10000,
+        .connections_max = 16384,
         .connection_memory_bytes = 32 << 10,
         .body_max_bytes = 10 << 20,
         .discard_max_bytes = 16 << 20,
