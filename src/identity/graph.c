@@ -246,6 +246,36 @@ static int compare_links(const void *a, const void *b)
     return (left->b > right->b) - (left->b < right->b);
 }
 
+static bool has_duplicates(const mu_graph_body *body)
+{
+    for (uint32_t i = 1; i < body->n_links; i++)
+        if (compare_links(&body->links[i - 1], &body->links[i]) == 0)
+            return true;
+    return false;
+}
+
+static void free_body(mu_graph *graph, mu_graph_body *body)
+{
+    for (uint32_t i = 0; i < body->n_links; i++)
+        mu_graph_batches_release(&graph->labels, body->links[i].batches);
+    free(body);
+}
+
+/* NULL when a link is there twice. */
+static mu_graph_body *restore_body(mu_graph *graph, const mu_graph_cluster *cluster,
+                                   const mu_node *nodes)
+{
+    mu_graph_body *body = mu_graph_body_new(cluster->n_identities, cluster->n_edges);
+    memcpy(body->nodes, nodes, cluster->n_identities * sizeof *nodes);
+    for (uint32_t i = 0; i < cluster->n_edges; i++)
+        restore_link(graph, &cluster->edges[i], nodes, &body->links[i]);
+    qsort(body->links, body->n_links, sizeof *body->links, compare_links);
+    if (!has_duplicates(body))
+        return body;
+    free_body(graph, body);
+    return NULL;
+}
+
 mu_code mu_graph_restore(mu_graph *graph, const mu_graph_cluster *cluster, mu_node *nodes,
                          mu_err *err)
 {
@@ -255,15 +285,14 @@ mu_code mu_graph_restore(mu_graph *graph, const mu_graph_cluster *cluster, mu_no
     mu_node *made = MU_NEW_ARRAY(&graph->scratch, mu_node, n);
     MU_TRY(restore_nodes(graph, cluster, made, err));
     mu_graph_entry *entry = &graph->entries[cluster->pid];
-    if (n == 1) {
-        entry->node = made[0];
+    if (n > 1) {
+        entry->body = restore_body(graph, cluster, made);
+        for (uint32_t k = n; entry->body == NULL && k-- > 0;)
+            mu_graph_forget_node(graph, made[k]);
+        if (entry->body == NULL)
+            return mu_fail(err, MU_E_CORRUPT, "profile number %u has a link twice", cluster->pid);
     } else {
-        mu_graph_body *body = mu_graph_body_new(n, cluster->n_edges);
-        memcpy(body->nodes, made, n * sizeof *made);
-        for (uint32_t i = 0; i < cluster->n_edges; i++)
-            restore_link(graph, &cluster->edges[i], made, &body->links[i]);
-        qsort(body->links, body->n_links, sizeof *body->links, compare_links);
-        entry->body = body;
+        entry->node = made[0];
     }
     graph->counts.n_clusters++;
     graph->counts.n_links += cluster->n_edges;
@@ -286,11 +315,10 @@ void mu_graph_erase(mu_graph *graph, uint32_t pid)
         mu_graph_forget_node(graph, entry->node);
     for (uint32_t i = 0; body != NULL && i < body->n_nodes; i++)
         mu_graph_forget_node(graph, body->nodes[i]);
-    for (uint32_t i = 0; body != NULL && i < body->n_links; i++)
-        mu_graph_batches_release(&graph->labels, body->links[i].batches);
     graph->counts.n_links -= body == NULL ? 0 : body->n_links;
     graph->counts.n_clusters--;
-    free(body);
+    if (body != NULL)
+        free_body(graph, body);
     entry->body = NULL;
     entry->node = MU_NO_NODE;
     mu_graph_mark(graph, pid);

@@ -281,6 +281,13 @@ static void what_cannot_be_restored_says_why(void **state)
     cluster.pid = 3;
     edge.b = 2;
     assert_int_equal(mu_graph_restore(graph, &cluster, NULL, &err), MU_E_CORRUPT);
+    mu_graph_identity others[] = {{id("CRMID", "b"), 1}, {id("ECID", "2"), 1}};
+    mu_str batch = MU_STR("B1");
+    mu_graph_edge twice[2] = {{.a = 0, .b = 1, .n_batches = 1, .batches = &batch},
+                              {.a = 0, .b = 1, .n_batches = 1, .batches = &batch}};
+    cluster = (mu_graph_cluster){3, 2, 2, others, NULL, twice};
+    assert_int_equal(mu_graph_restore(graph, &cluster, NULL, &err), MU_E_CORRUPT);
+    assert_int_equal(mu_graph_find(graph, others[1].identity), MU_NO_NODE);
     assert_int_equal(mu_graph_count(graph).n_clusters, 1);
     mu_graph_free(graph);
 }
