@@ -7,8 +7,8 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 TESTS ?= .
 
-.PHONY: all demo test test-clients format format-check check-layers golden-update bench-peers fuzz \
-        install clean
+.PHONY: all demo test test-clients format format-check check-layers golden-update bench-peers \
+        bench-ingest fuzz install clean
 
 all:
 	@tools/build $(PRESET) -j $(JOBS)
@@ -42,6 +42,10 @@ golden-update:
 bench-peers:
 	@tools/build release -j $(JOBS)
 	@bench/peers/run build/release/muster
+
+bench-ingest:
+	@tools/build release -j $(JOBS)
+	@bench/ingest/run build/release/muster
 
 fuzz:
 	@tools/build fuzz -j $(JOBS)

@@ -313,6 +313,22 @@ static void changes_count_at_once(void **state)
     assert_int_equal(post(SINGLE, other).status, 200);
 }
 
+/* What is erased is gone from the rows that failed as well (e.4). */
+static void an_erased_person_is_in_no_failed_row(void **state)
+{
+    (void)state;
+    mu_str lines = failed_lines("4b5e57f6eb2f42b9039b3d1e");
+    assert_holds(lines, "\"CRM-100042\"");
+    api_expect(&fixture, 202, "DELETE",
+               "/data/core/ups/access/entities?schema.name=_xdm.context.profile&entityIdNS="
+               "lumaCrmId&entityId=CRM-100042",
+               NULL);
+    lines = failed_lines("4b5e57f6eb2f42b9039b3d1e");
+    assert_holds_not(lines, "\"CRM-100042\"");
+    assert_holds_not(lines, "\"87425148613594122803641603982383516983\"");
+    assert_string_equal(luma_server_lookup(&fixture, "lumaCrmId", "CRM-100042").ptr, "nothing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +342,7 @@ int main(void)
         cmocka_unit_test(synchronous_validation_is_limited_per_minute),
         cmocka_unit_test(what_cannot_be_kept_is_kept_for_its_sender),
         cmocka_unit_test(changes_count_at_once),
+        cmocka_unit_test(an_erased_person_is_in_no_failed_row),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

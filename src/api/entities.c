@@ -1,5 +1,6 @@
 /* entities.c -- /data/core/ups/access/entities (profile.md e.1, e.2, e.4). */
 #include "api/entities_int.h"
+#include "api/ingestion.h"
 
 static const char not_found[] = "{\"statusCode\":\"404\"}";
 static const char too_many[] = "Too many related identities";
@@ -277,6 +278,19 @@ static mu_code erase(const mu_entity_ask *ask, const mu_entity_target *target, m
     return mu_live_wait(api->options.live, sequence, err);
 }
 
+/* The identities of a view, for what else names them. In the ask's arena. */
+static mu_identity *identities_of(const mu_entity_ask *ask, const mu_content *content,
+                                  const mu_profile_view *view)
+{
+    mu_identity *identities = MU_NEW_ARRAY(ask->arena, mu_identity, view->n_identities);
+    for (uint32_t i = 0; i < view->n_identities; i++) {
+        mu_identity identity = content->cluster.identities[view->identities[i]].identity;
+        identities[i] = (mu_identity){mu_arena_copy(ask->arena, identity.namespace_code),
+                                      mu_arena_copy(ask->arena, identity.value)};
+    }
+    return identities;
+}
+
 static mu_http_outcome delete_target(mu_http_request *request, mu_http_response *response,
                                      mu_entity_ask *ask)
 {
@@ -294,7 +308,10 @@ static mu_http_outcome delete_target(mu_http_request *request, mu_http_response 
         return mu_api_fail(request, response, &err);
     if (!found)
         return mu_api_answer_text(response, 404, mu_str_from(not_found));
-    if (erase(ask, &target, &err) != MU_OK)
+    mu_identity *identities = identities_of(ask, &lookup.content, &view);
+    if (erase(ask, &target, &err) != MU_OK ||
+        mu_ingestion_erase(ask->call->api->ingestion, ask->call->sandbox->store_name,
+                           view.n_identities, identities, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     mu_http_response_status(response, 202);
     return MU_HTTP_DONE;

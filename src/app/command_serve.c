@@ -1,5 +1,6 @@
 #include "api/api.h"
 #include "app/app_int.h"
+#include "app/kafka_options.h"
 #include "base/file.h"
 #include "base/time.h"
 
@@ -129,6 +130,7 @@ static mu_code open_api(server *s, mu_arena *arena, mu_err *err)
     };
     const char *clients = mu_option_text(s->options, MU_OPTION_CLIENTS, NULL);
     MU_TRY(read_clients(arena, clients, &options, err));
+    MU_TRY(mu_kafka_options_read(arena, s->options, &options, err));
     MU_TRY(mu_api_new(&options, &s->api, err));
     s->router = mu_http_router_new();
     if (s->router == NULL)
@@ -275,9 +277,11 @@ static const char *const paragraphs[] = {
     "JSON list: [{\"organization\":\"..\",\"apiKey\":\"..\",\"token\":\"..\",\"secret\":\"..\"}].",
     NULL};
 static const mu_option options_taken[] = {
-    MU_OPTION_DATA,       MU_OPTION_LISTEN,       MU_OPTION_AUTH,      MU_OPTION_CLIENTS,
-    MU_OPTION_TENANT,     MU_OPTION_CERTIFICATE,  MU_OPTION_KEY,       MU_OPTION_PUBLIC_URL,
-    MU_OPTION_FOLD_BYTES, MU_OPTION_FOLD_SECONDS, MU_OPTION_LOG_LEVEL, MU_OPTION_NOW,
+    MU_OPTION_DATA,          MU_OPTION_LISTEN,       MU_OPTION_AUTH,
+    MU_OPTION_CLIENTS,       MU_OPTION_TENANT,       MU_OPTION_CERTIFICATE,
+    MU_OPTION_KEY,           MU_OPTION_PUBLIC_URL,   MU_OPTION_FOLD_BYTES,
+    MU_OPTION_FOLD_SECONDS,  MU_OPTION_LOG_LEVEL,    MU_OPTION_NOW,
+    MU_OPTION_KAFKA_BROKERS, MU_OPTION_KAFKA_TOPICS, MU_OPTION_KAFKA_SETTINGS,
 };
 static const mu_example examples[] = {
     {"On this machine, for clients of this machine.", "muster serve --data shop"},
