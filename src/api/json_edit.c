@@ -293,7 +293,7 @@ static mu_code array_place(const mu_json *array, mu_str segment, const patch_ope
 static mu_code apply_to_item(mu_arena *arena, mu_json *array, mu_str segment,
                              const patch_operation *operation, mu_err *err)
 {
-    uint32_t i;
+    uint32_t i = 0;
     bool is_add = operation->op == OP_ADD;
     MU_TRY(array_place(array, segment, operation, is_add, &i, err));
     if (operation->op == OP_TEST)
@@ -326,7 +326,7 @@ static mu_code apply_operation(mu_arena *arena, mu_json *document, const patch_o
     for (uint32_t i = 0; i + 1 < path->n; i++) {
         mu_str segment = path->segments[i];
         if (document->kind == MU_JSON_ARRAY) {
-            uint32_t at;
+            uint32_t at = 0;
             MU_TRY(array_place(document, segment, operation, false, &at, err));
             document = &own_items(arena, document)[at];
             continue;
