@@ -349,6 +349,7 @@ static void all_mixed_up_stays_as_the_map_has_it(void **state)
     for (unsigned i = 0; i < n; i++) {
         uint32_t roll = mu_dice_below(&f->dice, 100);
         bool merged = false;
+        f->store->part_rows_max = mu_dice_percent(&f->dice, 50) ? 30 : MU_PART_ROWS_MAX;
         if (roll < 50)
             do_step(f, mu_dice_below(&f->dice, 4) == 0 ? 60 : 3);
         else if (roll < 75)
@@ -436,6 +437,22 @@ static void set_secret(fixture *f, bool is_there)
     assert_done(mu_change_commit(change, &err), err);
 }
 
+static void parts_that_a_fold_writes_are_bounded(void **state)
+{
+    fixture *f = *state;
+    f->store->part_rows_max = 20;
+    do_step(f, 100);
+    do_fold(f);
+    mu_snapshot *snapshot = snapshot_of(f->store);
+    assert_true(snapshot->state.n_parts > 3);
+    for (uint32_t p = 0; p < snapshot->state.n_parts; p++)
+        assert_in_range(mu_part_rows(snapshot->state.parts[p].handle->part), 1, 20 + 63);
+    mu_snapshot_release(snapshot);
+    check_shown(f);
+    check_durable(f);
+    check_sound(f);
+}
+
 static void what_was_purged_is_nowhere_in_the_folder(void **state)
 {
     fixture *f = *state;
@@ -462,6 +479,25 @@ static void merges_keep_the_number_of_parts_small(void **state)
         while (merged)
             assert_done(mu_store_merge(f->store, NULL, &merged, &err), err);
         assert_true(count_parts(f, false) < 9);
+    }
+    check_shown(f);
+    check_sound(f);
+}
+
+/* What a merge makes is not reason for the same merge again. */
+static void merging_comes_to_an_end(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    f->store->part_rows_max = 10;
+    for (int i = 0; i < 12; i++) {
+        bool merged = true;
+        do_step(f, 15);
+        do_fold(f);
+        for (int n = 0; merged; n++) {
+            assert_true(n < 40);
+            assert_done(mu_store_merge(f->store, NULL, &merged, &err), err);
+        }
     }
     check_shown(f);
     check_sound(f);
@@ -730,6 +766,7 @@ static void everything_runs_side_by_side(void **state)
     fixture *f = *state;
     mu_err err;
     crowd c = {.f = f, .n_steps = mu_dice_cases(300) + 30};
+    f->store->part_rows_max = 70;
     do_step(f, 50);
     assert_done(mu_parallel_for(5, 5, work_and_end, &c, &err), err);
     check_shown(f);
@@ -777,8 +814,10 @@ int main(void)
         TEST(a_snapshot_keeps_what_was_folded_and_merged),
         TEST(all_mixed_up_stays_as_the_map_has_it),
         TEST(a_purge_leaves_no_dead_row),
+        TEST(parts_that_a_fold_writes_are_bounded),
         TEST(what_was_purged_is_nowhere_in_the_folder),
         TEST(merges_keep_the_number_of_parts_small),
+        TEST(merging_comes_to_an_end),
         TEST(merges_keep_the_parts_in_memory_few),
         TEST(a_change_may_span_a_fold_and_a_merge),
         TEST(one_fold_at_a_time),

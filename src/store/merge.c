@@ -12,13 +12,17 @@
 #define MERGED_MAX     ((uint64_t)1 << 30) /* while they have no more live bytes together */
 #define DEAD_SHARE_MAX 2u                  /* a part of which one row in so many is dead goes */
 
+static uint32_t live_rows(const mu_state_part *part)
+{
+    bool is_in_memory = mu_part_handle_is_in_memory(part->handle);
+    uint32_t n_dead = mu_dead_rows_count(is_in_memory ? part->shown : part->durable);
+    return part->handle->part->footer.n_rows - n_dead;
+}
+
 static uint64_t live_bytes(const mu_state_part *part)
 {
     const mu_part_footer *footer = &part->handle->part->footer;
-    bool is_in_memory = mu_part_handle_is_in_memory(part->handle);
-    uint64_t n_dead = mu_dead_rows_count(is_in_memory ? part->shown : part->durable);
-    uint64_t live = footer->n_rows - n_dead;
-    return (uint64_t)((double)footer->file_size * (double)live / (double)footer->n_rows);
+    return (uint64_t)((double)footer->file_size * (double)live_rows(part) / (double)footer->n_rows);
 }
 
 static uint32_t tier_of(uint64_t bytes, bool in_memory)
@@ -39,7 +43,7 @@ static bool is_mostly_dead(const mu_state_part *part)
 /* Parts by live bytes. */
 typedef struct sized_part {
     uint64_t bytes;
-    uint32_t part;
+    uint32_t n_rows, part;
 } sized_part;
 
 static int compare_sizes(const void *a, const void *b)
@@ -57,30 +61,40 @@ static uint32_t sort_parts(const mu_snapshot *base, uint32_t e, bool in_memory, 
         const mu_state_part *part = &base->state.parts[p];
         uint64_t bytes = live_bytes(part);
         if (mu_part_handle_is_in_memory(part->handle) == in_memory && bytes < MERGED_MAX)
-            out[n++] = (sized_part){bytes, p};
+            out[n++] = (sized_part){bytes, live_rows(part), p};
     }
     if (n > 1)
         qsort(out, n, sizeof *out, compare_sizes);
     return n;
 }
 
-/* The smallest parts of the lowest tier that is full, as many as make one part; none when there is
- * no such tier. */
-static uint32_t pick_tier(uint32_t n, const sized_part *sorted, bool in_memory, uint32_t *out)
+/* The first of some parts, as many as make one part of at most `rows_max` rows. */
+static uint32_t take_parts(uint32_t n, const sized_part *sorted, uint64_t rows_max, uint32_t *out)
+{
+    uint64_t bytes = 0, n_rows = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bytes += sorted[i].bytes;
+        n_rows += sorted[i].n_rows;
+        if (bytes > MERGED_MAX || n_rows > rows_max)
+            return i;
+        out[i] = sorted[i].part;
+    }
+    return n;
+}
+
+/* The smallest parts of the lowest tier that is full and has enough that make one part; none when
+ * there is no such tier. */
+static uint32_t pick_tier(uint32_t n, const sized_part *sorted, bool in_memory, uint64_t rows_max,
+                          uint32_t *out)
 {
     for (uint32_t begin = 0, end; begin < n; begin = end) {
-        uint32_t n_taken = 0;
-        uint64_t bytes = 0;
         end = begin;
         while (end < n &&
                tier_of(sorted[end].bytes, in_memory) == tier_of(sorted[begin].bytes, in_memory))
             end++;
-        for (uint32_t i = begin; end - begin >= TIER_PARTS && i < end; i++) {
-            bytes += sorted[i].bytes;
-            if (bytes > MERGED_MAX)
-                break;
-            out[n_taken++] = sorted[i].part;
-        }
+        if (end - begin < TIER_PARTS)
+            continue;
+        uint32_t n_taken = take_parts(end - begin, sorted + begin, rows_max, out);
         if (n_taken >= MERGED_MIN)
             return n_taken;
     }
@@ -107,7 +121,8 @@ static uint32_t pick_to_merge(mu_change *change, uint32_t *out)
     bool in_memory = mu_change_is_in_memory(change);
     sized_part *sorted = MU_NEW_ARRAY(&change->arena, sized_part, base->state.n_parts);
     for (uint32_t e = 0; n == 0 && e < base->n_entities; e++) {
-        n = pick_tier(sort_parts(base, e, in_memory, sorted), sorted, in_memory, out);
+        n = pick_tier(sort_parts(base, e, in_memory, sorted), sorted, in_memory,
+                      change->store->part_rows_max, out);
         if (n == 0 && !in_memory)
             n = pick_dead(base, e, out);
     }

@@ -4,10 +4,7 @@
 
 #include <stdlib.h>
 
-/* A new part ends when its file has so many bytes, or so many rows. */
-#define REWRITE_BYTES_MAX ((uint64_t)1 << 30)
-#define REWRITE_ROWS_MAX  (1u << 22)
-#define RUN_MAX           64u
+#define RUN_MAX 64u
 
 /* A part that is read from its first row to its last. */
 typedef struct source {
@@ -162,8 +159,9 @@ static mu_code copy_rows(rewrite *r, mu_err *err)
         MU_TRY(copy_run(r, &n, err));
         MU_TRY(advance(r, n, err));
         r->n_written += n;
-        if (r->n_written >= REWRITE_ROWS_MAX ||
-            mu_part_writer_bytes(r->writer) >= REWRITE_BYTES_MAX)
+        const mu_store *store = r->change->store;
+        if (r->n_written >= store->part_rows_max ||
+            mu_part_writer_bytes(r->writer) >= store->part_bytes_max)
             MU_TRY(finish_part(r, err));
     }
     return finish_part(r, err);

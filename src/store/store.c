@@ -125,6 +125,8 @@ static mu_code new_store(mu_folder *folder, mu_str sandbox, mu_store **out, mu_e
     store->sandbox = copy;
     store->sandbox_len = sandbox.len;
     store->folder = folder;
+    store->part_rows_max = MU_PART_ROWS_MAX;
+    store->part_bytes_max = MU_PART_BYTES_MAX;
     pthread_mutex_init(&store->moving, NULL);
     pthread_mutex_init(&store->disk, NULL);
     pthread_mutex_init(&store->memory, NULL);

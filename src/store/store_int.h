@@ -169,6 +169,9 @@ struct mu_store {
     uint64_t data_version; /* readers; guarded by `disk` */
     mu_snapshot *current;
     bool has_change, has_fold, has_rewrite; /* one of each may be under way */
+    /* A fold or merge begins a new part when one has so many rows or bytes. Tests make it small. */
+    uint32_t part_rows_max;
+    uint64_t part_bytes_max;
 };
 
 static inline mu_str mu_store_sandbox(const mu_store *store)
@@ -181,6 +184,9 @@ mu_snapshot *mu_store_current(mu_store *store);
 
 /* Shows `next`, whose reference it takes. The caller holds store->memory. */
 void mu_store_show(mu_store *store, mu_snapshot *next);
+
+#define MU_PART_ROWS_MAX  (1u << 22)
+#define MU_PART_BYTES_MAX ((uint64_t)1 << 30)
 
 #define MU_PATH_MAX 4096
 MU_CHECKED mu_code mu_store_path(const char *folder, const char *name, char out[MU_PATH_MAX],
