@@ -1,4 +1,4 @@
-#include "app/app_int.h"
+#include "app/load_url.h"
 #include "base/file.h"
 #include "base/time.h"
 #include "ingest/ingest.h"
@@ -131,12 +131,19 @@ static mu_exit run(mu_invocation *invocation)
     const char *schema_path = mu_option_text(options, MU_OPTION_SCHEMA, NULL);
     const mu_json *schema_file = NULL;
     mu_exit status;
-    if (folder == NULL)
-        return mu_usage_error(invocation->command, "--data DIR is needed: the folder to load into");
+    const char *url = mu_option_text(options, MU_OPTION_URL, NULL);
+    if (folder == NULL && url == NULL)
+        return mu_usage_error(invocation->command,
+                              "--data DIR is needed, the folder to load into, or --url URL, a "
+                              "server to send to");
+    if (folder != NULL && url != NULL)
+        return mu_usage_error(invocation->command, "--data and --url do not go together");
     if (options->n_arguments == 0)
         return mu_usage_error(invocation->command, "which files? - is standard input");
     if ((status = check_files(options)) != MU_EXIT_DONE)
         return status;
+    if (url != NULL)
+        return mu_load_url(invocation);
     if (schema_path != NULL &&
         (status = read_schema(invocation->arena, schema_path, &schema_file)) != MU_EXIT_DONE)
         return status;
@@ -153,7 +160,8 @@ static mu_exit run(mu_invocation *invocation)
     return status;
 }
 
-static const char *const usages[] = {"load --data DIR [options] FILE...", NULL};
+static const char *const usages[] = {"load --data DIR [options] FILE...",
+                                     "load --url URL [--dataset NAME] [options] FILE...", NULL};
 static const char *const paragraphs[] = {
     "Reads profile and event records in XDM form and adds them to a data folder, which is made "
     "when "
@@ -166,16 +174,22 @@ static const char *const paragraphs[] = {
     "All of a run becomes visible at once at its end; a run that was stopped leaves nothing, and a "
     "file that is loaded again adds nothing twice. Prints one JSON object with the numbers of "
     "records read, loaded and rejected, and the seconds it took.",
+    "With --url the records go to a running server, as batches of the data set that --dataset or "
+    "their messages name. The server checks them by the data set's schema; the exit status and "
+    "what is printed are the same.",
     NULL};
 static const mu_option options_taken[] = {
-    MU_OPTION_DATA,        MU_OPTION_CLASS,  MU_OPTION_SCHEMA,    MU_OPTION_DATASET,
-    MU_OPTION_LOAD_FORMAT, MU_OPTION_STRICT, MU_OPTION_FAIL_FAST, MU_OPTION_NOW};
+    MU_OPTION_DATA,   MU_OPTION_URL,       MU_OPTION_TOKEN,   MU_OPTION_API_KEY,
+    MU_OPTION_CLASS,  MU_OPTION_SCHEMA,    MU_OPTION_DATASET, MU_OPTION_LOAD_FORMAT,
+    MU_OPTION_STRICT, MU_OPTION_FAIL_FAST, MU_OPTION_NOW};
 static const mu_example examples[] = {
     {"Profiles and events, whatever their form.",
      "muster load --data shop profiles.ndjson events.csv"},
     {"From another program.", "zcat events.ndjson.gz | muster load --data shop -"},
     {"With identities and relationships described in a schema file.",
      "muster load --data shop --schema shop-schema.json --dataset crm profiles.ndjson"},
+    {"To a running server.",
+     "muster load --url http://127.0.0.1:8080 --dataset 'Luma events' events.ndjson"},
 };
 
 const mu_command mu_command_load = {
