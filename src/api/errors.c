@@ -140,10 +140,13 @@ static mu_str type_of(const error_body *p, const char *service)
                            "http://ns.adobe.com/aep/errors/" MU_STR_FMT, MU_STR_ARG(code));
 }
 
+/* By the api's clock. The services whose errors have a time are behind the header checks, which set
+ * the call before anything else can refuse, but for an unknown path. */
 static mu_str time_text(mu_http_request *request)
 {
     char text[MU_TIME_TEXT_MAX];
-    size_t len = mu_format_time(mu_now_ms(), text);
+    const mu_api_call *call = mu_http_request_state(request);
+    size_t len = mu_format_time(call == NULL ? mu_now_ms() : mu_api_now_ms(call->api), text);
     return mu_arena_copy(mu_http_request_arena(request), (mu_str){text, len});
 }
 

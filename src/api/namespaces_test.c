@@ -60,6 +60,7 @@ static void own_namespaces_are_made_once(void **state)
         api_expect(&fixture, 409, "POST", BASE,
                    "{\"name\":\"Other\",\"code\":\"LUMACRMID\",\"idType\":\"CROSS_DEVICE\"}");
     api_assert_text(&fixture, &again, "report.code", "NAMESPACE_CODE_CONFLICT");
+    api_assert_text(&fixture, &again, "timestamp", "2026-01-01T00:00:00Z");
     api_expect(&fixture, 409, "POST", BASE,
                "{\"name\":\"Mail\",\"code\":\"email\",\"idType\":\"EMAIL\"}");
     made = api_expect(&fixture, 200, "POST", BASE,
