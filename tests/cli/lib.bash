@@ -14,7 +14,16 @@ done
 checks=0
 failures=0
 
+# In a subshell `muster serve` hands SIGTERM on, so that $! can be told to stop.
 muster() {
+    if [ "${1:-}" = serve ] && [ "$BASHPID" != "$$" ]; then
+        timeout "${seconds_max:-120}" "$muster_binary" "$@" &
+        local child=$!
+        trap 'kill "$child"' TERM
+        until wait "$child" || ! kill -0 "$child" 2>/dev/null; do :; done
+        wait "$child"
+        return
+    fi
     timeout "${seconds_max:-120}" "$muster_binary" "$@"
 }
 

@@ -2,6 +2,7 @@
 # muster load --url: files to a running server, what it rejects named by file and line.
 . "$(dirname "$0")/lib.bash"
 
+touch serve.out
 "$muster_binary" serve --data data --listen 127.0.0.1:0 --log-level warning >serve.out 2>serve.err &
 server=$!
 for _ in $(seq 200); do
