@@ -13,7 +13,6 @@
 #include "api/api.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 /* -------- sandboxes: sandboxes.c -------- */
 
@@ -48,7 +47,6 @@ struct mu_api {
     pthread_mutex_t edit_lock;     /* held by handlers that read documents to change several; taken
                                       before settings_lock */
     pthread_mutex_t settings_lock; /* held while a sandbox's settings change */
-    _Atomic uint64_t settings_generation; /* release after a change, acquire by readers */
     struct mu_ingestion *ingestion;
 };
 
@@ -130,12 +128,8 @@ const mu_api_sandbox *mu_api_find_sandbox(mu_api *api, mu_str organization, mu_s
 const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
                                           const mu_api_sandbox *after);
 
-/* By the store's spelling: what stored documents and records have. */
-const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name);
-
 /* {"sandboxId","sandboxName","type","default"} (api.md 7). */
 mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox);
-void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox);
 
 /* -------- settings of a sandbox: settings.c -------- */
 
@@ -146,13 +140,11 @@ MU_CHECKED mu_code mu_api_settings_read(const mu_api *api, const mu_api_sandbox 
 /* Replaces one member; durable and in force when it returns. */
 MU_CHECKED mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
                                        mu_str name, const mu_json *value, mu_err *err);
-/* A number that differs after the settings of any sandbox changed: for caches. */
-uint64_t mu_api_settings_generation(const mu_api *api);
 
 /* -------- namespaces: namespaces.c -------- */
 
 /* Built-in namespaces and the organisation's own, with the sandbox's priorities (b.4). In `arena`.
- * Changes with the generation of the kind "namespace" and of the settings. */
+ */
 MU_CHECKED mu_code mu_api_namespaces(const mu_api *api, const mu_api_sandbox *sandbox,
                                      mu_arena *arena, uint32_t *n, const mu_graph_namespace **out,
                                      bool *has_priorities, mu_err *err);
@@ -314,6 +306,5 @@ MU_CHECKED mu_code mu_api_document_remove(const mu_api *api, mu_str place, mu_st
 
 mu_str mu_api_uuid(mu_arena *arena); /* version 4, lower case */
 mu_str mu_api_hex(mu_arena *arena, size_t n_digits);
-mu_str mu_api_ulid(mu_arena *arena, int64_t now_ms);
 
 #endif

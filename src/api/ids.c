@@ -42,18 +42,3 @@ mu_str mu_api_uuid(mu_arena *arena)
     }
     return (mu_str){out, at};
 }
-
-/* 48 bits of time and 80 random ones, five bits a character (github.com/ulid/spec). */
-mu_str mu_api_ulid(mu_arena *arena, int64_t now_ms)
-{
-    static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    uint8_t bytes[16];
-    char *out = mu_arena_alloc(arena, 27);
-    random_bytes(bytes, sizeof bytes);
-    uint64_t time = (uint64_t)now_ms;
-    for (int i = 9; i >= 0; i--, time >>= 5)
-        out[i] = letters[time & 31];
-    for (int i = 0; i < 16; i++)
-        out[10 + i] = letters[bytes[i] & 31];
-    return (mu_str){out, 26};
-}

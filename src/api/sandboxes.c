@@ -110,17 +110,6 @@ const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
     return at;
 }
 
-const mu_api_sandbox *mu_api_find_store_sandbox(mu_api *api, mu_str store_name)
-{
-    const mu_api_sandbox *found = NULL;
-    pthread_rwlock_rdlock(&api->sandbox_lock);
-    for (const mu_api_sandbox *at = api->sandboxes; found == NULL && at != NULL; at = at->next)
-        if (!at->is_deleted && mu_str_equal(at->store_name, store_name))
-            found = at;
-    pthread_rwlock_unlock(&api->sandbox_lock);
-    return found;
-}
-
 mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox)
 {
     mu_str type = sandbox->is_production ? MU_STR("production") : MU_STR("development");
@@ -128,15 +117,6 @@ mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox)
                          {MU_STR("sandboxName"), mu_api_json_string(sandbox->name)},
                          {MU_STR("type"), mu_api_json_string(type)},
                          {MU_STR("default"), mu_api_json_boolean(sandbox->is_default)});
-}
-
-void mu_api_write_sandbox(mu_json_writer *writer, const mu_api_sandbox *sandbox)
-{
-    mu_arena arena;
-    mu_arena_init(&arena, SIZE_MAX);
-    mu_json json = mu_api_sandbox_json(&arena, sandbox);
-    mu_json_value(writer, &json);
-    mu_arena_free(&arena);
 }
 
 /* -------- making -------- */

@@ -35,13 +35,6 @@ mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena
         mu_api_json_set(arena, &settings, name, *value);
         code = append_settings(api, sandbox, arena, &settings, err);
     }
-    if (code == MU_OK)
-        atomic_fetch_add_explicit(&api->settings_generation, 1, memory_order_acq_rel);
     pthread_mutex_unlock(&api->settings_lock);
     return code;
-}
-
-uint64_t mu_api_settings_generation(const mu_api *api)
-{
-    return atomic_load_explicit(&api->settings_generation, memory_order_acquire);
 }
