@@ -300,7 +300,10 @@ static mu_code add_namespace(mu_api_call *call, mu_arena *arena, const mu_json *
     mu_str key = mu_arena_format(arena, "%lld", (long long)id);
     MU_TRY(mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_ADD, KIND, key, out, 0,
                                err));
-    return tell_sandboxes(api, arena, call->organization, err);
+    mu_code told = tell_sandboxes(api, arena, call->organization, err);
+    if (told != MU_OK) /* who asks again is not to find it there */
+        (void)!mu_api_document_remove(api, call->shared_place, KIND, key, NULL);
+    return told;
 }
 
 static mu_http_outcome fail(mu_http_request *request, mu_http_response *response, const mu_err *err)

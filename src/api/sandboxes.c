@@ -41,9 +41,9 @@ static sandbox_facts facts_of(const mu_json *json)
         .is_default = mu_api_json_truth(mu_json_member(json, MU_STR("isDefault")), false)};
 }
 
-/* Opens its data and adds it to the list. */
-static mu_code remember(mu_api *api, mu_arena *scratch, mu_str organization,
-                        const sandbox_facts *facts, mu_api_sandbox **out, mu_err *err)
+/* Opens its data; nobody finds it before it is published. */
+static mu_code open_sandbox(mu_api *api, mu_arena *scratch, mu_str organization,
+                            const sandbox_facts *facts, mu_api_sandbox **out, mu_err *err)
 {
     mu_sandbox *live;
     MU_TRY(mu_live_sandbox(api->options.live,
@@ -60,13 +60,19 @@ static mu_code remember(mu_api *api, mu_arena *scratch, mu_str organization,
                                 .is_production = mu_str_equal(facts->type, MU_STR("production")),
                                 .is_default = facts->is_default,
                                 .live = live};
+    pthread_rwlock_unlock(&api->sandbox_lock);
+    *out = sandbox;
+    return MU_OK;
+}
+
+static void publish(mu_api *api, mu_api_sandbox *sandbox)
+{
+    pthread_rwlock_wrlock(&api->sandbox_lock);
     mu_api_sandbox **at = &api->sandboxes;
     while (*at != NULL)
         at = &(*at)->next;
     *at = sandbox;
     pthread_rwlock_unlock(&api->sandbox_lock);
-    *out = sandbox;
-    return MU_OK;
 }
 
 /* What a fresh sandbox needs, or one whose making was cut short. */
@@ -158,33 +164,41 @@ static mu_json new_document(const mu_api *api, mu_arena *arena, const sandbox_fa
                          {MU_STR("lastModifiedBy"), mu_api_json_string(user)});
 }
 
-/* A name that was deleted may be given again. */
-static mu_code add_document(const mu_api *api, mu_arena *arena, mu_str shared, mu_str store_name,
-                            const mu_json *json, mu_err *err)
+/* A name that was deleted may be given again: then *version is that document's, else 0. */
+static mu_code check_name_is_free(const mu_api *api, mu_arena *arena, mu_str shared,
+                                  mu_str store_name, uint64_t *version, mu_err *err)
 {
     mu_document before;
     mu_json old;
+    *version = 0;
     mu_code code = mu_api_document_get(api, arena, shared, KIND, store_name, &before, &old, err);
-    if (code != MU_OK && code != MU_E_NOT_FOUND)
-        return code;
-    bool is_again = code == MU_OK && is_deleted(&old);
-    return mu_api_document_put(api, arena, shared, is_again ? MU_DOCUMENT_REPLACE : MU_DOCUMENT_ADD,
-                               KIND, store_name, json, is_again ? before.version : 0, err);
+    if (code == MU_E_NOT_FOUND)
+        return MU_OK;
+    MU_TRY(code);
+    *version = before.version;
+    return is_deleted(&old) ? MU_OK
+                            : mu_fail(err, MU_E_CONFLICT, "there is a sandbox with this name");
 }
 
-/* Writes the document, opens the sandbox and gives it what a fresh one has. The document first:
- * what is missing after a crash is made at the next start. */
+/* The document comes last, so that a making that fails leaves nothing that anybody sees; all before
+ * it may be done again. Needs the edit lock once requests are served. */
 static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
                             const sandbox_facts *facts, mu_str title, mu_str user, mu_json *json,
                             mu_err *err)
 {
     mu_api_sandbox *sandbox;
+    uint64_t version;
     mu_str shared = mu_api_shared_place(api, arena, organization);
     mu_str store_name = store_name_of(api, arena, organization, facts->name);
+    MU_TRY(check_name_is_free(api, arena, shared, store_name, &version, err));
+    MU_TRY(open_sandbox(api, arena, organization, facts, &sandbox, err));
+    MU_TRY(furnish(api, arena, sandbox, err));
     *json = new_document(api, arena, facts, title, user);
-    MU_TRY(add_document(api, arena, shared, store_name, json, err));
-    MU_TRY(remember(api, arena, organization, facts, &sandbox, err));
-    return furnish(api, arena, sandbox, err);
+    MU_TRY(mu_api_document_put(api, arena, shared,
+                               version == 0 ? MU_DOCUMENT_ADD : MU_DOCUMENT_REPLACE, KIND,
+                               store_name, json, version, err));
+    publish(api, sandbox);
+    return MU_OK;
 }
 
 static mu_code make_prod(mu_api *api, mu_arena *arena, mu_str organization, mu_err *err)
@@ -214,8 +228,9 @@ static mu_code load_organization(mu_api *api, mu_arena *arena, mu_str organizati
         if (is_deleted(&json))
             continue;
         const sandbox_facts facts = facts_of(&json);
-        MU_TRY(remember(api, arena, organization, &facts, &sandbox, err));
+        MU_TRY(open_sandbox(api, arena, organization, &facts, &sandbox, err));
         MU_TRY(furnish(api, arena, sandbox, err));
+        publish(api, sandbox);
         has_prod |= mu_str_equal(facts.name, MU_STR("prod"));
     }
     return has_prod ? MU_OK : make_prod(api, arena, organization, err);
@@ -415,9 +430,13 @@ static mu_http_outcome post_sandbox(mu_http_request *request, mu_http_response *
     facts.id = mu_api_uuid(arena);
     facts.is_default = false;
     mu_str title = mu_json_member_string(&body, MU_STR("title"), facts.name);
-    if (check_new(&facts, title, &err) != MU_OK ||
-        make_sandbox(api, arena, call->organization, &facts, title, call->client_id, &json, &err) !=
-            MU_OK)
+    pthread_mutex_lock(&api->edit_lock);
+    mu_code code = check_new(&facts, title, &err);
+    if (code == MU_OK)
+        code = make_sandbox(api, arena, call->organization, &facts, title, call->client_id, &json,
+                            &err);
+    pthread_mutex_unlock(&api->edit_lock);
+    if (code != MU_OK)
         return mu_api_fail(request, response, &err);
     return mu_api_answer(response, 201, &json);
 }
