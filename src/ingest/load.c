@@ -257,8 +257,8 @@ static mu_code refuse_served(mu_load_run *run, mu_err *err)
         MU_TRY(mu_log_verify(folder, ignore_problem, NULL, &log, err));
     if (mu_snapshot_mark(run->snapshot).next_sequence == 0 && log.n_records == 0)
         return MU_OK;
-    return mu_fail(err, MU_E_CONFLICT,
-                   "%s has been served: start muster serve and load with --url", folder);
+    return mu_fail(err, MU_E_CONFLICT, "%s has been served: start muster serve and load with --url",
+                   folder);
 }
 
 /* How many parts, so that building one by each worker fits half the memory, and how many slices of
