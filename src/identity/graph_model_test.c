@@ -107,7 +107,8 @@ static bool is_better(const model *m, int a, int b)
 /* in[i] for all that can be reached from `from` over links. */
 static void reach(model *m, int from, bool *in)
 {
-    memset(in, 0, (size_t)m->n * sizeof *in);
+    for (int a = 0; a < m->n; a++)
+        in[a] = false;
     in[from] = true;
     for (bool grew = true; grew;) {
         grew = false;
