@@ -166,14 +166,32 @@ static mu_code start(server *s, mu_arena *arena, const char *folder, mu_str list
     return start_http(s, listen, err);
 }
 
-/* Nothing new is accepted, what runs is finished, everything accepted is synced. */
+/* `muster eval` reads columns and no log: after the end it is to count everything. What cannot be
+ * folded stays in the log, and the keeper has logged why. */
+static void fold(server *s)
+{
+    mu_err err;
+    mu_arena arena;
+    const mu_str *names;
+    mu_arena_init(&arena, SIZE_MAX);
+    uint32_t n = mu_live_sandboxes(s->live, &arena, &names);
+    for (uint32_t i = 0; i < n && mu_live_health(s->live, &err) == MU_OK; i++)
+        if (mu_sandbox_fold(mu_live_find_sandbox(s->live, names[i]), &err) != MU_OK)
+            break;
+    mu_arena_free(&arena);
+}
+
+/* Nothing new is accepted, what runs is finished, everything accepted is synced and folded. */
 static void stop(server *s)
 {
-    if (s->http != NULL)
+    bool was_up = s->http != NULL;
+    if (was_up)
         mu_http_server_stop(s->http, STOP_GRACE_MS);
     mu_api_free(s->api);
     mu_http_router_free(s->router);
     mu_documents_close(s->documents);
+    if (was_up)
+        fold(s);
     mu_live_close(s->live);
     mu_metrics_free(s->metrics);
 }
@@ -269,8 +287,10 @@ static const char *const paragraphs[] = {
     "line with the address once it listens (port 0 takes any free port), and log lines to standard "
     "error. An answer that says something was accepted is given after it is on the disk.",
     "SIGTERM or SIGINT (Ctrl-C) stops it: nothing new is accepted, running requests are finished, "
-    "everything is synced. A second signal ends it at once, and loses nothing that was accepted. "
-    "While it runs, no other process writes the folder; eval, verify and backup may read it.",
+    "everything is synced and folded. A second signal ends it at once, and loses nothing that was "
+    "accepted. "
+    "While it runs, no other process writes the folder; eval, verify and backup may read it; "
+    "eval counts what was folded.",
     "Without --auth any client is let in with any token, and whatever organisation it names is "
     "the one there is; so it only listens on this machine. --auth static takes the tokens of "
     "--clients, --auth local-ims those that POST /ims/token/v3 gave to one of them. The file is a "

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # Every example of the documentation is run and must print what the page says. An example is a line
 # "$ command" in a ```console block, followed by its output (standard error included); "> " continues a
-# command. The blocks of a page run in one folder, in order. Times and sizes may differ.
+# command. The blocks of a page run in one shell and one folder, in order; what it leaves running is ended
+# after the page. Times, sizes and random ids may differ.
 # With MUSTER_GOLDEN_UPDATE=1 the pages are rewritten instead.
 . "$(dirname "$0")/lib.bash"
 
 volatile() {
-    sed -E 's/"(ms|seconds|evalMs|compileMs|peakRssBytes|threads|bytes|minMs|medianMs|rate)":[0-9.e+-]+/"\1":_/g'
+    sed -E 's/"(ms|seconds|evalMs|compileMs|peakRssBytes|threads|bytes|minMs|medianMs|rate|receivedTimeMs)":[0-9.e+-]+/"\1":_/g
+            s/"(xactionId|batchId)":"[0-9]+:[0-9]+:[0-9]+/"\1":"_/g
+            s/\b([0-9a-f]{24}|[0-9a-f]{48}|[0-9a-f]{64})\b/_/g'
 }
 
 run_command() {
     printf '%s\n' "$1" | sed '1s/^/$ /; 2,$s/^/> /'
-    eval "$1" </dev/null 2>&1 | sed '$a\'
+    eval "$1" </dev/null >"$work/printed" 2>&1
+    sed '$a\' "$work/printed"
     n_commands=$((n_commands + 1))
 }
 
@@ -40,6 +44,14 @@ run_page() {
     echo "$n_commands" >"$work/n_commands"
 }
 
+# A command that `kill` reaches, which a shell function in the background is not; --foreground
+# because otherwise timeout sends a signal twice.
+mkdir "$work/bin"
+printf '#!/bin/sh\nexec timeout --foreground 120 "%s" "$@"\n' "$muster_binary" >"$work/bin/muster"
+chmod +x "$work/bin/muster"
+PATH=$work/bin:$PATH
+unset -f muster
+
 all=0
 for page in "$root"/README.md "$root"/docs/*.md; do
     grep -q '^```console$' "$page" || continue
@@ -47,7 +59,10 @@ for page in "$root"/README.md "$root"/docs/*.md; do
     mkdir -p "$work/$name"
     cd "$work/$name" || exit 1
     n_commands=0
-    run_page "$page" >"$work/$name.md"
+    (
+        trap 'kill $(jobs -p) 2>/dev/null' EXIT
+        run_page "$page" >"$work/$name.md"
+    )
     cd "$work" || exit 1
     all=$((all + $(<n_commands)))
     checks=$((checks + 1))

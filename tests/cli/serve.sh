@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 
 start_server() { # options of muster serve; sets $server and $address
-    rm -f serve.out
+    : >serve.out
     "$muster_binary" serve --data data --listen 127.0.0.1:0 "$@" >serve.out 2>serve.err &
     server=$!
     for _ in $(seq 200); do
@@ -57,5 +57,10 @@ matches "a kill loses nothing either" "$(call GET "/data/core/ups/config/mergePo
 stop_server INT
 same "so does Ctrl-C" "$status" 0
 expect 0 muster verify --data data
+
+# A load would know nothing of the log.
+echo '{"identityMap":{"Email":[{"id":"ada.marsh@example.com"}]}}' >people.ndjson
+expect 1 muster load --data data people.ndjson
+matches "it says what to do instead" "$err" 'muster serve and load with --url'
 
 finish
