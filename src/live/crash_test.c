@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/time.h"
-#include "live/live.h"
+#include "live/live_int.h"
 #include "store/log.h"
 #include "tests/support/crowd.h"
 #include "tests/support/dice.h"
@@ -706,6 +706,60 @@ static void a_disk_that_fails_ends_acceptance_and_nothing_else(void **state)
     verify(w);
 }
 
+/* -------- two sandboxes and one log -------- */
+
+/* One record of a person of nobody else, with a value of this many bytes. */
+static void append_filling(mu_live *live, mu_sandbox *sandbox, size_t size)
+{
+    uint64_t sequence;
+    mu_err err;
+    char *document = malloc(size + 32);
+    int length = snprintf(document, size + 32, "{\"loyalty\":{\"tier\":\"%0*d\"}}", (int)size, 7);
+    mu_identity identity = {MU_STR("Email"), MU_STR("filling@example.com")};
+    mu_record record = {.kind = MU_RECORD_CREATE,
+                        .received_ms = 1767225600000,
+                        .dataset = mu_crowd_dataset(0),
+                        .n_identities = 1,
+                        .identities = &identity,
+                        .document = {document, (size_t)length}};
+    must(mu_sandbox_append(sandbox, 1, &record, &sequence, &err), &err);
+    must(mu_live_wait(live, sequence, &err), &err);
+    free(document);
+}
+
+/* A sandbox that was idle gets a record while another one is folded: the log goes on from the idle
+ * one's mark, though none of its records are there. */
+static void the_log_is_kept_from_the_oldest_mark_on(void **state)
+{
+    world *w = *state;
+    mu_live *live;
+    mu_sandbox *busy, *idle;
+    mu_err err;
+    mu_live_options options = {.folder = w->folder,
+                               .n_threads = 1,
+                               .fold_bytes = 100000,
+                               .fold_ms = 1000000,
+                               .metrics = w->metrics};
+    must(mu_live_open(&options, &live, &err), &err);
+    must(mu_live_sandbox(live, mu_crowd_sandbox(0), &busy, &err), &err);
+    must(mu_live_sandbox(live, mu_crowd_sandbox(1), &idle, &err), &err);
+    append_filling(live, idle, 10);
+    append_filling(live, busy, 10);
+    must(mu_sandbox_fold(busy, &err), &err);
+    append_filling(live, busy, 10);
+    must(mu_log_rotate(live->log, &err), &err);
+    append_filling(live, idle, 10);
+    append_filling(live, busy, 150000); /* is folded now, and the idle one is not */
+    while (atomic_load(&busy->unfolded_bytes) >= options.fold_bytes)
+        sleep_us(1000);
+    mu_live_close(live); /* when the round is over */
+    live = open_live(w, NULL);
+    assert_int_equal(
+        mu_sandbox_count(mu_live_find_sandbox(live, mu_crowd_sandbox(1))).n_delta_records, 1);
+    mu_live_close(live);
+    verify(w);
+}
+
 /* -------- bytes that a disk changed -------- */
 
 /* The files of a data folder, by their path below it. */
@@ -882,6 +936,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kill_loses_nothing_and_doubles_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_ends_acceptance_and_nothing_else, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_log_is_kept_from_the_oldest_mark_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_byte_is_noticed_and_named, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,7 @@ static const mu_pace pace = {0}; /* a sync every few MiB */
 /* What is on disk goes up to `mark`; later records may be there already. */
 static void note_folded(mu_sandbox *sandbox, uint64_t next_sequence, uint64_t n_bytes)
 {
+    atomic_store(&sandbox->disk_mark, next_sequence);
     pthread_mutex_lock(&sandbox->lock);
     bool has_more = sandbox->active->n_records > 0 || sandbox->frozen != NULL ||
                     mu_snapshot_mark(sandbox->snapshot).next_sequence > next_sequence;
@@ -104,6 +105,8 @@ static mu_code advance_mark(mu_sandbox *sandbox, mu_err *err)
                         .state = mu_state_write(&arena, &state)};
         mu_change_set_mark(change, &mark);
         code = mu_change_commit(change, err);
+        if (code == MU_OK)
+            atomic_store(&sandbox->disk_mark, next_sequence);
     }
     mu_arena_free(&arena);
     pthread_mutex_unlock(&sandbox->layer_lock);
@@ -123,25 +126,28 @@ static void complain(mu_live *live, const mu_sandbox *sandbox, const char *what,
     *err = *why;
 }
 
+/* Opening reads the log from the oldest mark on disk, whoever's records are there. No sandbox is
+ * made meanwhile: its mark might be older than what is kept without it. */
+static mu_code trim_log(mu_live *live, mu_err *err)
+{
+    uint64_t keep = UINT64_MAX;
+    pthread_mutex_lock(&live->lock);
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next) {
+        uint64_t mark = atomic_load(&one->disk_mark);
+        keep = mark < keep ? mark : keep;
+    }
+    mu_code code = keep == UINT64_MAX ? MU_OK : mu_log_trim(live->log, keep, err);
+    pthread_mutex_unlock(&live->lock);
+    return code;
+}
+
 static mu_code trim(mu_live *live, bool rotates, mu_err *err)
 {
-    pthread_mutex_lock(&live->wait_lock);
-    uint64_t keep = live->synced + 1;
-    pthread_mutex_unlock(&live->wait_lock);
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next) {
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
         MU_TRY(advance_mark(one, err));
-        pthread_mutex_lock(&one->lock);
-        uint64_t durable = mu_snapshot_mark(one->snapshot).next_sequence;
-        uint64_t unfolded = atomic_load(&one->unfolded_from);
-        pthread_mutex_unlock(&one->lock);
-        if (unfolded != 0 && unfolded < keep)
-            keep = unfolded;
-        else if (unfolded == 0 && durable != 0 && durable < keep)
-            keep = durable;
-    }
     if (rotates)
         MU_TRY(mu_log_rotate(live->log, err));
-    return mu_log_trim(live->log, keep, err);
+    return trim_log(live, err);
 }
 
 static void expire(mu_live *live, mu_sandbox *sandbox, mu_err *err)

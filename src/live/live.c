@@ -177,6 +177,7 @@ static mu_code fill_sandbox(mu_sandbox *sandbox, mu_err *err)
     MU_TRY(mu_sandbox_restore(sandbox, err));
     MU_TRY(mu_sandbox_adopt(sandbox, err));
     sandbox->replay_from = mark.next_sequence;
+    atomic_store(&sandbox->disk_mark, mark.next_sequence);
     sandbox->active->next_sequence = mark.next_sequence;
     return MU_OK;
 }
@@ -218,6 +219,7 @@ static mu_code begin_in_log(mu_sandbox *sandbox, mu_err *err)
     mu_change_set_mark(change, &mark);
     MU_TRY(mu_change_commit(change, err));
     sandbox->replay_from = sandbox->active->next_sequence = mark.next_sequence;
+    atomic_store(&sandbox->disk_mark, mark.next_sequence);
     return mu_sandbox_take_snapshot(sandbox, err);
 }
 

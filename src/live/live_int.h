@@ -134,6 +134,8 @@ struct mu_sandbox {
     _Atomic bool wants_purge;        /* and so do the parts */
     int64_t purged_ms, expired_ms;   /* the keeper's: when it last did so */
     _Atomic bool wants_expiry;       /* the settings changed */
+    _Atomic uint64_t disk_mark;      /* the mark on disk is at least this: opening reads the log
+                                        from there, so it must not be trimmed beyond */
     _Atomic uint64_t delta_bytes;    /* records of both deltas */
     _Atomic uint64_t memory_bytes;   /* parts in memory */
     _Atomic uint64_t unfolded_bytes; /* records that no part on disk has */
