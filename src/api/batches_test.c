@@ -429,6 +429,30 @@ static void a_batch_goes_on_after_a_restart(void **state)
     assert_true(knows("K-1", "K-e3"));
 }
 
+/* Settings are no document: a batch sees them all the same. */
+static void a_namespace_made_between_two_batches_counts(void **state)
+{
+    static const char row[] = "{\"_id\":\"n1\",\"timestamp\":\"2026-03-10T10:00:00Z\","
+                              "\"identityMap\":{\"shopId\":[{\"id\":\"N-1\"}]}}\n";
+    (void)state;
+    const char *id = ingest(WEB, JSON_IN, row);
+    assert_metric(id, "skippedRecordCount", "1");
+    mu_err err;
+    uint64_t sequence;
+    mu_sandbox *sandbox = mu_live_find_sandbox(fixture.live, MU_STR("prod"));
+    mu_str settings = mu_sandbox_settings(sandbox, &fixture.arena);
+    mu_record record = {.kind = MU_RECORD_SETTINGS,
+                        .received_ms = LUMA_SERVER_NOW_MS,
+                        .document = mu_arena_format(&fixture.arena,
+                                                    "%.*s,{\"code\":\"shopId\",\"id\":10000009,"
+                                                    "\"idType\":\"CROSS_DEVICE\"}]}",
+                                                    (int)settings.len - 2, settings.ptr)};
+    assert_int_equal(mu_sandbox_append(sandbox, 1, &record, &sequence, &err), MU_OK);
+    assert_int_equal(mu_live_wait(fixture.live, sequence, &err), MU_OK);
+    id = ingest(WEB, JSON_IN, row);
+    assert_metric(id, "outputRecordCount", "1");
+}
+
 static void batches_are_listed(void **state)
 {
     (void)state;
@@ -462,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_revert_takes_events_back_and_leaves_records),
         cmocka_unit_test(a_replay_replaces_its_predecessors),
         cmocka_unit_test(a_batch_goes_on_after_a_restart),
+        cmocka_unit_test(a_namespace_made_between_two_batches_counts),
         cmocka_unit_test(batches_are_listed),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -308,11 +308,27 @@ mu_intake_view *mu_intake_acquire(mu_intake *intake)
     return view;
 }
 
+static bool is_all_current(mu_intake *intake, const mu_intake_view *view)
+{
+    mu_arena scratch;
+    bool is_current_so_far = true;
+    mu_arena_init(&scratch, SIZE_MAX);
+    for (uint32_t i = 0; is_current_so_far && i < view->n_sandboxes; i++)
+        is_current_so_far = mu_intake_is_current(intake, view, i, &scratch);
+    mu_arena_free(&scratch);
+    return is_current_so_far;
+}
+
 mu_code mu_intake_acquire_fresh(mu_intake *intake, mu_intake_view **out, mu_err *err)
 {
     pthread_mutex_lock(&intake->refresh);
     mu_intake_view *view = mu_intake_acquire(intake);
     mu_code code = MU_OK;
+    if (view != NULL && !is_all_current(intake, view)) {
+        mu_intake_forget(view);
+        mu_intake_release(view);
+        view = NULL;
+    }
     if (view == NULL)
         code = load_view(intake, &view, err);
     if (code == MU_OK && view != intake->view) { /* only the holder of `refresh` changes it */
