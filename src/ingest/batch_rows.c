@@ -170,7 +170,8 @@ static bool next_item(mu_batch_rows *rows, mu_str *text)
         return rows->rest.len > 0; /* text after the array */
     }
     size_t length = value_length(rows->rest);
-    if (length == SIZE_MAX) {
+    bool is_stray = length == 0 && rows->rest.ptr[0] != ','; /* a bracket that closes nothing */
+    if (length == SIZE_MAX || is_stray) {
         rows->is_done = true;
         *text = rows->rest;
         return true;
