@@ -156,8 +156,8 @@ static mu_http_outcome create(mu_http_request *request, mu_http_response *respon
 static mu_code complete(mu_batches *batches, mu_str place, mu_batch *batch, uint64_t version,
                         mu_err *err)
 {
-    if (batch->status == MU_BATCH_ABORTED || batch->status == MU_BATCH_INACTIVE ||
-        batch->is_streaming)
+    if (batch->status == MU_BATCH_ABORTED || batch->status == MU_BATCH_ABANDONED ||
+        batch->status == MU_BATCH_INACTIVE || batch->is_streaming)
         return mu_fail(err, MU_E_CONFLICT, "a batch of status %s cannot be completed",
                        mu_batch_status_name(batch->status));
     if (batch->status != MU_BATCH_LOADING)

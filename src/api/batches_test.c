@@ -453,6 +453,28 @@ static void a_namespace_made_between_two_batches_counts(void **state)
     assert_metric(id, "outputRecordCount", "1");
 }
 
+static void a_batch_that_nobody_completes_is_given_up(void **state)
+{
+    (void)state;
+    mu_err err;
+    mu_batches *batches = fixture.api->ingestion->batches;
+    const mu_batch_file *files;
+    const char *id = create(CRM, JSON_IN);
+    put(id, CRM, "x", ROW("G-1", "Nobody"));
+    api_fixture_advance((int64_t)7 * 86400000);
+    assert_int_equal(mu_batches_tidy(batches, &err), MU_OK);
+    assert_string_equal(catalog(id, "status"), "loading");
+    mu_batch_folder folder =
+        mu_batches_folder(batches, &fixture.arena, MU_STR("prod"), mu_str_from(id));
+    assert_int_equal(mu_batch_files_list(&folder, &fixture.arena, &files), 1);
+    api_fixture_advance(1);
+    assert_int_equal(mu_batches_tidy(batches, &err), MU_OK);
+    assert_string_equal(catalog(id, "status"), "abandoned");
+    assert_int_equal(mu_batch_files_list(&folder, &fixture.arena, &files), 0);
+    act(id, "COMPLETE", 400);
+    api_fixture_set_now(LUMA_SERVER_NOW_MS);
+}
+
 static void batches_are_listed(void **state)
 {
     (void)state;
@@ -487,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_replay_replaces_its_predecessors),
         cmocka_unit_test(a_batch_goes_on_after_a_restart),
         cmocka_unit_test(a_namespace_made_between_two_batches_counts),
+        cmocka_unit_test(a_batch_that_nobody_completes_is_given_up),
         cmocka_unit_test(batches_are_listed),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -1,12 +1,15 @@
 #include "ingest/batch_int.h"
 
 #include "base/time.h"
+#include "ingest/file_name.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define RETRY_MS ((int64_t)5000)
+#define RETRY_MS   ((int64_t)5000)
+#define TIDY_MS    ((int64_t)3600000)
+#define ABANDON_MS (7 * (int64_t)86400000)
 
 mu_batch_folder mu_batches_folder(const mu_batches *batches, mu_arena *arena, mu_str sandbox,
                                   mu_str batch)
@@ -148,15 +151,12 @@ static batch_job *take_job(mu_batches *batches)
     return NULL;
 }
 
-static void wait_a_second(mu_batches *batches)
+static void wait_a_while(mu_batches *batches)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 1;
-    if (batches->first == NULL)
-        pthread_cond_wait(&batches->changed, &batches->lock);
-    else
-        pthread_cond_timedwait(&batches->changed, &batches->lock, &until);
+    until.tv_sec += batches->first == NULL ? 60 : 1;
+    pthread_cond_timedwait(&batches->changed, &batches->lock, &until);
 }
 
 static void run_job(mu_batches *batches, batch_job *job)
@@ -173,22 +173,86 @@ static void run_job(mu_batches *batches, batch_job *job)
     enqueue(batches, job);
 }
 
+/* -------- tidying -------- */
+
+static mu_code abandon(mu_batches *batches, mu_arena *arena, mu_str sandbox, mu_str id, mu_err *err)
+{
+    mu_batch batch;
+    uint64_t version;
+    MU_TRY(mu_batches_get(batches, arena, sandbox, id, &batch, &version, err));
+    batch.status = MU_BATCH_ABANDONED;
+    batch.completed_ms = batches->options.now_ms();
+    return mu_batches_put(batches, sandbox, &batch, version, err);
+}
+
+/* What is there of files of a sandbox's batches. */
+static mu_code tidy_folders(mu_batches *batches, mu_arena *arena, mu_str sandbox, mu_err *err)
+{
+    const mu_str *names;
+    mu_batch_folder any = mu_batches_folder(batches, arena, sandbox, MU_STR("x"));
+    mu_str parent = mu_arena_copy(arena, (mu_str){any.path.ptr, any.path.len - 2});
+    uint32_t n = mu_folder_names(arena, parent.ptr, &names);
+    int64_t oldest_ms = batches->options.now_ms() - ABANDON_MS;
+    for (uint32_t i = 0; i < n; i++) {
+        mu_batch batch = {.status = MU_BATCH_INACTIVE};
+        mu_str id = mu_file_name_origin(arena, names[i]);
+        mu_code code = mu_batches_get(batches, arena, sandbox, id, &batch, NULL, err);
+        if (code != MU_OK && code != MU_E_NOT_FOUND)
+            return code;
+        bool is_old = batch.status == MU_BATCH_LOADING && batch.created_ms < oldest_ms;
+        if (is_old)
+            MU_TRY(abandon(batches, arena, sandbox, id, err));
+        if (is_old || mu_batch_is_final(batch.status)) {
+            mu_batch_folder folder = mu_batches_folder(batches, arena, sandbox, id);
+            mu_batch_files_remove(&folder);
+        }
+    }
+    return MU_OK;
+}
+
+mu_code mu_batches_tidy(mu_batches *batches, mu_err *err)
+{
+    mu_arena arena;
+    const mu_str *sandboxes;
+    mu_code code = MU_OK;
+    mu_arena_init(&arena, SIZE_MAX);
+    uint32_t n = mu_live_sandboxes(batches->options.live, &arena, &sandboxes);
+    for (uint32_t i = 0; code == MU_OK && i < n; i++)
+        code = tidy_folders(batches, &arena, sandboxes[i], err);
+    mu_arena_free(&arena);
+    return code;
+}
+
+static void tidy_when_due(mu_batches *batches)
+{
+    mu_err err;
+    int64_t now_ms = mu_monotonic_ns() / 1000000;
+    if (now_ms < batches->next_tidy_ms)
+        return;
+    batches->next_tidy_ms = now_ms + TIDY_MS;
+    if (mu_batches_tidy(batches, &err) != MU_OK)
+        mu_log(batches->options.logger, MU_LOG_WARNING, "batches_not_tidied",
+               mu_log_text("why", mu_str_from(err.text)));
+}
+
+/* -------- the thread -------- */
+
 static void *run(void *context)
 {
     mu_batches *batches = context;
     pthread_mutex_lock(&batches->lock);
     while (!batches->is_closing) {
         batch_job *job = take_job(batches);
-        if (job == NULL) {
-            wait_a_second(batches);
-            continue;
-        }
-        batches->is_busy = true;
+        batches->is_busy = job != NULL;
         pthread_mutex_unlock(&batches->lock);
-        run_job(batches, job);
+        tidy_when_due(batches);
+        if (job != NULL)
+            run_job(batches, job);
         pthread_mutex_lock(&batches->lock);
         batches->is_busy = false;
         pthread_cond_broadcast(&batches->changed);
+        if (job == NULL && !batches->is_closing)
+            wait_a_while(batches);
     }
     pthread_mutex_unlock(&batches->lock);
     return NULL;
@@ -204,7 +268,7 @@ void mu_batches_wait_idle(mu_batches *batches)
 
 /* -------- opening and closing -------- */
 
-/* What was under way goes on; files of batches that are final are of no use. */
+/* What was under way goes on. */
 static mu_code resume_one(mu_batches *batches, mu_arena *arena, mu_str sandbox, mu_str json,
                           mu_err *err)
 {
@@ -212,12 +276,8 @@ static mu_code resume_one(mu_batches *batches, mu_arena *arena, mu_str sandbox, 
     MU_TRY(parse_batch(arena, json, &batch, err));
     if (batch.is_streaming || batch.status == MU_BATCH_LOADING)
         return MU_OK;
-    if (!mu_batch_is_final(batch.status)) {
+    if (!mu_batch_is_final(batch.status))
         mu_batches_enqueue(batches, sandbox, batch.id);
-        return MU_OK;
-    }
-    mu_batch_folder folder = mu_batches_folder(batches, arena, sandbox, batch.id);
-    mu_batch_files_remove(&folder);
     return MU_OK;
 }
 

@@ -65,6 +65,10 @@ void mu_batches_enqueue(mu_batches *batches, mu_str sandbox, mu_str id);
 /* Removes what a successful batch brought: its events (P50); its status becomes inactive. Waits. */
 MU_CHECKED mu_code mu_batches_revert(mu_batches *batches, mu_str sandbox, mu_str id, mu_err *err);
 
+/* Gives up batches that nobody completed within a week, and removes files of batches that are final
+ * or unknown. The thread does it once an hour. */
+MU_CHECKED mu_code mu_batches_tidy(mu_batches *batches, mu_err *err);
+
 /* Waits until nothing is queued or under way. */
 void mu_batches_wait_idle(mu_batches *batches);
 

@@ -7,7 +7,8 @@ static const char *const status_names[] = {
     [MU_BATCH_LOADING] = "loading",       [MU_BATCH_LOADED] = "loaded",
     [MU_BATCH_PROCESSING] = "processing", [MU_BATCH_STAGING] = "staging",
     [MU_BATCH_SUCCESS] = "success",       [MU_BATCH_FAILED] = "failed",
-    [MU_BATCH_ABORTED] = "aborted",       [MU_BATCH_INACTIVE] = "inactive"};
+    [MU_BATCH_ABORTED] = "aborted",       [MU_BATCH_ABANDONED] = "abandoned",
+    [MU_BATCH_INACTIVE] = "inactive"};
 
 #define N_STATUSES (sizeof status_names / sizeof status_names[0])
 

@@ -19,7 +19,8 @@ typedef enum mu_batch_status {
     MU_BATCH_SUCCESS,
     MU_BATCH_FAILED,
     MU_BATCH_ABORTED,
-    MU_BATCH_INACTIVE /* reverted */
+    MU_BATCH_ABANDONED, /* nobody completed it within a week */
+    MU_BATCH_INACTIVE   /* reverted */
 } mu_batch_status;
 
 typedef struct mu_batch_error {
@@ -44,7 +45,7 @@ typedef struct mu_batch {
 
 const char *mu_batch_status_name(mu_batch_status status);
 
-/* SUCCESS, FAILED, ABORTED, INACTIVE: nothing will be done with its files any more. */
+/* SUCCESS, FAILED, ABORTED, ABANDONED, INACTIVE: nothing will be done with its files any more. */
 bool mu_batch_is_final(mu_batch_status status);
 
 /* Counts one record under a code; texts are borrowed. */

@@ -23,6 +23,7 @@ struct mu_batches {
     pthread_cond_t changed;
     batch_job *first, *last;
     bool is_busy;
+    int64_t next_tidy_ms; /* batch thread only */
     _Atomic bool is_closing;
     pthread_t thread;
     bool has_thread;
