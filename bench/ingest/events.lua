@@ -3,6 +3,14 @@
 --
 -- An event has about 1.2 KB of entity. Its _id is new; its ECID is one of so many people.
 
+-- BENCH_PAUSE_MS: every connection waits so long before each request.
+local pause = tonumber(os.getenv("BENCH_PAUSE_MS") or "0")
+if pause > 0 then
+    function delay()
+        return pause
+    end
+end
+
 local head, tail, batch, people, run, path, thread
 
 function setup(worker)
