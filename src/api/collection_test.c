@@ -313,6 +313,33 @@ static void changes_count_at_once(void **state)
     assert_int_equal(post(SINGLE, other).status, 200);
 }
 
+/* P37, P51: raw attributes with operations, into the dataset that a flow leads to. */
+static void a_flow_leads_to_its_dataset(void **state)
+{
+    (void)state;
+    api_answer made =
+        api_expect(&fixture, 201, "POST", "/data/foundation/flowservice/targetConnections",
+                   "{\"name\":\"t\",\"params\":{\"dataSetId\":"
+                   "\"6ef9086b892fba957bbdeab1\"}}");
+    made = api_expect(&fixture, 201, "POST", "/data/foundation/flowservice/flows",
+                      mu_arena_format(&fixture.arena,
+                                      "{\"name\":\"f\",\"targetConnectionIds\":[\"%s\"]}",
+                                      api_text(&fixture, &made, "id"))
+                          .ptr);
+    mu_str body = mu_arena_format(
+        &fixture.arena,
+        "{\"header\":{\"flowId\":\"%s\",\"imsOrgId\":\"" LUMA_SERVER_ORGANIZATION
+        "\",\"operations\":{\"data\":\"merge\",\"identity\":\"create\"}},\"body\":{\"_luma\":"
+        "{\"identification\":{\"crmId\":\"FLOW-1\",\"loyaltyId\":\"FLOW-L\"}},\"loyalty\":"
+        "{\"tier\":\"silver\"}}}",
+        api_text(&fixture, &made, "id"));
+    assert_int_equal(post(SINGLE, body).status, 200);
+    assert_holds(luma_server_lookup(&fixture, "lumaLoyaltyId", "FLOW-L"),
+                 "6ef9086b892fba957bbdeab1 {\"_luma\"");
+    assert_refused(changed(body, "\"flowId\":\"", "\"flowId\":\"x"),
+                   "Message has an absent or wrong datasetId in the header");
+}
+
 /* What is erased is gone from the rows that failed as well (e.4). */
 static void an_erased_person_is_in_no_failed_row(void **state)
 {
@@ -342,6 +369,7 @@ int main(void)
         cmocka_unit_test(synchronous_validation_is_limited_per_minute),
         cmocka_unit_test(what_cannot_be_kept_is_kept_for_its_sender),
         cmocka_unit_test(changes_count_at_once),
+        cmocka_unit_test(a_flow_leads_to_its_dataset),
         cmocka_unit_test(an_erased_person_is_in_no_failed_row),
     };
     return cmocka_run_group_tests(tests, start, stop);

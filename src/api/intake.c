@@ -12,9 +12,11 @@
 /* -------- what a view holds -------- */
 
 /* The kinds of documents that a view is made of, beside those of the registry. */
-enum kind { DATASET, CONNECTION, N_KINDS };
-static const mu_str kinds[N_KINDS] = {
-    [DATASET] = {"dataset", 7}, [CONNECTION] = {"connection", 10}};
+enum kind { DATASET, CONNECTION, FLOW, TARGET_CONNECTION, N_KINDS };
+static const mu_str kinds[N_KINDS] = {[DATASET] = {"dataset", 7},
+                                      [CONNECTION] = {"connection", 10},
+                                      [FLOW] = {"flow", 4},
+                                      [TARGET_CONNECTION] = {"targetConnection", 16}};
 
 typedef struct view_sandbox {
     const mu_api_sandbox *sandbox;
@@ -25,7 +27,8 @@ typedef struct view_sandbox {
     bool has_priorities;
     uint32_t n_datasets;
     mu_dataset *datasets;
-    mu_strmap datasets_by_id; /* places in `datasets` */
+    mu_strmap datasets_by_id;   /* places in `datasets` */
+    mu_strmap datasets_by_flow; /* the same */
 } view_sandbox;
 
 struct mu_intake_view {
@@ -120,6 +123,62 @@ static mu_code load_datasets(mu_api *api, mu_arena *arena, view_sandbox *out, mu
             *mu_strmap_put(&out->datasets_by_id, dataset->id, NULL) = out->n_datasets++;
     }
     return MU_OK;
+}
+
+/* -------- flows -------- */
+
+/* The dataset that a target connection names: params.dataSetId. */
+static mu_code add_target(mu_arena *arena, view_sandbox *out, mu_strmap *targets,
+                          const mu_document *document, mu_err *err)
+{
+    mu_json json;
+    MU_TRY(mu_api_json_parse(arena, document->json, &json, err));
+    const mu_json *parameters = mu_json_member(&json, MU_STR("params"));
+    mu_str id =
+        mu_json_member_string(parameters, MU_STR("dataSetId"),
+                              mu_json_member_string(parameters, MU_STR("datasetId"), MU_STR("")));
+    const uint64_t *place = mu_strmap_get(&out->datasets_by_id, id);
+    if (place != NULL)
+        *mu_strmap_put(targets, document->id, NULL) = *place;
+    return MU_OK;
+}
+
+static mu_code add_flow(mu_arena *arena, view_sandbox *out, const mu_strmap *targets,
+                        const mu_document *document, mu_err *err)
+{
+    mu_json json;
+    MU_TRY(mu_api_json_parse(arena, document->json, &json, err));
+    const mu_json *ids = mu_json_member(&json, MU_STR("targetConnectionIds"));
+    for (uint32_t i = 0; ids != NULL && ids->kind == MU_JSON_ARRAY && i < ids->n; i++) {
+        const uint64_t *place = ids->items[i].kind == MU_JSON_STRING
+                                    ? mu_strmap_get(targets, ids->items[i].string)
+                                    : NULL;
+        if (place != NULL)
+            *mu_strmap_put(&out->datasets_by_flow, document->id, NULL) = *place;
+    }
+    return MU_OK;
+}
+
+/* P37: of flows only this is used. */
+static mu_code load_flows(mu_api *api, mu_arena *arena, view_sandbox *out, mu_err *err)
+{
+    uint32_t n;
+    const mu_document *documents;
+    mu_strmap targets;
+    mu_str place = out->sandbox->store_name;
+    mu_strmap_init(&out->datasets_by_flow);
+    mu_strmap_init(&targets);
+    mu_code code = mu_document_list(api->options.documents, arena, place, kinds[TARGET_CONNECTION],
+                                    &n, &documents, err);
+    for (uint32_t i = 0; code == MU_OK && i < n; i++)
+        code = add_target(arena, out, &targets, &documents[i], err);
+    if (code == MU_OK)
+        code = mu_document_list(api->options.documents, arena, place, kinds[FLOW], &n, &documents,
+                                err);
+    for (uint32_t i = 0; code == MU_OK && i < n; i++)
+        code = add_flow(arena, out, &targets, &documents[i], err);
+    mu_strmap_free(&targets);
+    return code;
 }
 
 /* -------- namespaces -------- */
@@ -222,6 +281,7 @@ static void view_free(mu_intake_view *view)
 {
     for (uint32_t i = 0; i < view->n_sandboxes; i++) {
         mu_strmap_free(&view->sandboxes[i].datasets_by_id);
+        mu_strmap_free(&view->sandboxes[i].datasets_by_flow);
         mu_api_registry_release(view->sandboxes[i].registry);
     }
     mu_strmap_free(&view->inlets_by_id);
@@ -272,6 +332,7 @@ static mu_code load_sandboxes(mu_api *api, mu_intake_view *view, mu_err *err)
         MU_TRY(mu_api_registry_acquire(api, view->sandboxes[i].sandbox,
                                        &view->sandboxes[i].registry, err));
         MU_TRY(load_datasets(api, &view->arena, &view->sandboxes[i], err));
+        MU_TRY(load_flows(api, &view->arena, &view->sandboxes[i], err));
         MU_TRY(load_namespaces(&view->arena, &view->sandboxes[i], err));
         MU_TRY(load_inlets(api, view, i, err));
     }
@@ -386,11 +447,19 @@ static const mu_dataset *find_dataset(void *context, mu_str id)
     return place == NULL ? NULL : &sandbox->datasets[*place];
 }
 
+static const mu_dataset *find_flow_dataset(void *context, mu_str id)
+{
+    const view_sandbox *sandbox = context;
+    const uint64_t *place = mu_strmap_get(&sandbox->datasets_by_flow, id);
+    return place == NULL ? NULL : &sandbox->datasets[*place];
+}
+
 mu_inlet_rules mu_intake_rules(const mu_intake_view *view, uint32_t sandbox, int64_t now_ms)
 {
     view_sandbox *known = &view->sandboxes[sandbox];
     return (mu_inlet_rules){.registry = known->registry->registry,
                             .find_dataset = find_dataset,
+                            .find_flow_dataset = find_flow_dataset,
                             .find_context = known,
                             .accept = {.n_namespaces = known->n_namespaces,
                                        .namespaces = known->namespaces,

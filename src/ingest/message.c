@@ -111,6 +111,18 @@ static const mu_json *with_identity_map(mu_arena *arena, const message_parts *pa
     return entity;
 }
 
+/* The header's datasetId; without one, where its flow leads (P37). */
+static const mu_dataset *dataset_of(const mu_inlet_rules *rules, const mu_json *header)
+{
+    mu_str id = mu_json_member_string(header, MU_STR("datasetId"), MU_STR(""));
+    mu_str flow = mu_json_member_string(header, MU_STR("flowId"), MU_STR(""));
+    if (id.len > 0)
+        return rules->find_dataset(rules->find_context, id);
+    if (flow.len == 0 || rules->find_flow_dataset == NULL)
+        return NULL;
+    return rules->find_flow_dataset(rules->find_context, flow);
+}
+
 bool mu_message_read(mu_arena *arena, const mu_inlet_rules *rules, const mu_json *json,
                      mu_message *out, mu_str *refusal)
 {
@@ -118,8 +130,7 @@ bool mu_message_read(mu_arena *arena, const mu_inlet_rules *rules, const mu_json
     mu_message message = {.dataset = NULL};
     bool has_form = find_parts(json, &parts);
     if (has_form) {
-        mu_str id = mu_json_member_string(parts.header, MU_STR("datasetId"), MU_STR(""));
-        message.dataset = id.len == 0 ? NULL : rules->find_dataset(rules->find_context, id);
+        message.dataset = dataset_of(rules, parts.header);
         has_form =
             schemas_agree(rules, &parts, message.dataset) && read_operations(&parts, &message);
     }

@@ -17,6 +17,8 @@ typedef struct mu_inlet_rules {
     mu_str organization; /* the one it belongs to */
     const mu_registry *registry;
     mu_find_dataset *find_dataset;
+    mu_find_dataset
+        *find_flow_dataset; /* the dataset that a flow of this id leads to; NULL: none */
     void *find_context;
     mu_accept_context accept;
 } mu_inlet_rules;
