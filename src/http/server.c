@@ -73,6 +73,16 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
     atomic_fetch_sub_explicit(&server->gate.n_open, 1, memory_order_relaxed);
 }
 
+/* We split the query. After on_request_line the library would do so, too, into the memory of the
+ * connection, and when that is full leave the client without an answer: it finds nothing to split.
+ */
+static void hide_query(const char *target)
+{
+    char *mark = strchr(target, '?');
+    if (mark != NULL)
+        mark[1] = '\0';
+}
+
 /* The first sign of a request: its line is complete. What it returns comes back in *request. */
 static void *on_request_line(void *context, const char *target, struct MHD_Connection *mhd)
 {
@@ -85,6 +95,7 @@ static void *on_request_line(void *context, const char *target, struct MHD_Conne
     mu_http_request *request = mu_http_request_new(server, mhd, connection, mu_str_from(target));
     if (request == NULL)
         return NULL;
+    hide_query(target);
     connection->request = request;
     mu_http_connection_phase(connection, MU_HTTP_READING);
     atomic_fetch_add_explicit(&server->n_running, 1, memory_order_acq_rel);
