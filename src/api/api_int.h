@@ -266,7 +266,11 @@ MU_CHECKED mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_jso
 
 /* -------- requests: request.c -------- */
 
-/* The body as an object; refuses the request where it is none. */
+/* The body of a document or a question; refuses the request where it is no JSON, and where an
+ * object or a list in it has more than 10,000 members (docs/decisions/0170). */
+MU_CHECKED bool mu_api_body(mu_http_request *request, mu_http_response *response, mu_json *out);
+
+/* The same as an object; refuses the request where it is none. */
 MU_CHECKED bool mu_api_body_object(mu_http_request *request, mu_http_response *response,
                                    mu_json *out);
 

@@ -327,7 +327,7 @@ static mu_http_outcome post_members(mu_http_request *request, mu_http_response *
     cluster_request r = {.ask = &ask, .is_alone = query_is_alone(request)};
     mu_json body;
     mu_err err;
-    if (!mu_http_request_json_or_refuse(request, response, &body))
+    if (!mu_api_body(request, response, &body))
         return MU_HTTP_DONE;
     if (read_clusters_body(&r, &body, &err) != MU_OK)
         return mu_api_fail(request, response, &err);

@@ -9,6 +9,9 @@
 #define TEXT_MAX    ((size_t)64 << 20)
 #define SEGMENT_MAX 32u /* of a PATCH path */
 #define MERGE_DEPTH 64u
+/* Each edit copies the members it stands among, so that many edits of a large document would take
+ * memory with the square of its size (docs/decisions/0170). */
+#define EDIT_MEMORY_MAX ((size_t)128 << 20)
 
 /* -------- text -------- */
 
@@ -375,14 +378,24 @@ static mu_code patch_one(mu_arena *arena, mu_json *document, const mu_json *json
     return apply_operation(arena, document, &operation, err);
 }
 
+static mu_code check_memory(const mu_arena *arena, size_t used_before, mu_err *err)
+{
+    return arena->used_bytes - used_before <= EDIT_MEMORY_MAX
+               ? MU_OK
+               : mu_fail(err, MU_E_INPUT, "the body changes too much of a large document at once");
+}
+
 mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_json *body, mu_err *err)
 {
     if (body->kind == MU_JSON_OBJECT)
         return patch_one(arena, document, body, err);
     if (body->kind != MU_JSON_ARRAY)
         return mu_fail(err, MU_E_INPUT, "the body must be an operation or an array of them");
-    for (uint32_t i = 0; i < body->n; i++)
+    size_t used_before = arena->used_bytes;
+    for (uint32_t i = 0; i < body->n; i++) {
         MU_TRY(patch_one(arena, document, &body->items[i], err));
+        MU_TRY(check_memory(arena, used_before, err));
+    }
     return MU_OK;
 }
 
@@ -395,7 +408,7 @@ bool mu_api_is_operations(const mu_json *body)
 /* -------- merge patches -------- */
 
 static mu_code merge(mu_arena *arena, mu_json *document, const mu_json *patch, unsigned depth,
-                     mu_err *err)
+                     size_t used_before, mu_err *err)
 {
     if (depth > MERGE_DEPTH)
         return mu_fail(err, MU_E_INPUT, "the body is nested too deeply");
@@ -410,12 +423,13 @@ static mu_code merge(mu_arena *arena, mu_json *document, const mu_json *patch, u
             mu_api_json_unset(arena, document, patch->names[i]);
         else
             MU_TRY(merge(arena, own_member(arena, document, patch->names[i]), &patch->items[i],
-                         depth + 1, err));
+                         depth + 1, used_before, err));
+        MU_TRY(check_memory(arena, used_before, err));
     }
     return MU_OK;
 }
 
 mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_json *patch, mu_err *err)
 {
-    return merge(arena, document, patch, 0, err);
+    return merge(arena, document, patch, 0, arena->used_bytes, err);
 }

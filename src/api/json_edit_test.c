@@ -178,6 +178,34 @@ static void ids_have_their_form_and_differ(void **state)
     assert_int_equal(mu_api_hex(&arena, 64).len, 64);
 }
 
+/* Each edit copies its surroundings: 60,000 members would once have taken 100 gigabytes. */
+static void large_edits_end_before_memory_does(void **state)
+{
+    mu_buf patch, list;
+    mu_err err;
+    (void)state;
+    mu_buf_init(&patch, SIZE_MAX);
+    mu_buf_init(&list, SIZE_MAX);
+    for (int i = 0; i < 60000; i++) {
+        mu_buf_add_format(&patch, "%s\"k%d\":%d", i == 0 ? "{" : ",", i, i);
+        mu_buf_add_format(&list, "%s{\"op\":\"add\",\"path\":\"/k%d\",\"value\":%d}",
+                          i == 0 ? "[" : ",", i, i);
+    }
+    mu_buf_add_char(&patch, '}');
+    mu_buf_add_char(&list, ']');
+    mu_buf_add_char(&patch, '\0');
+    mu_buf_add_char(&list, '\0');
+    mu_json body = parse(patch.ptr), document = parse("{}");
+    size_t used = arena.used_bytes;
+    assert_int_equal(mu_api_merge(&arena, &document, &body, &err), MU_E_INPUT);
+    body = parse(list.ptr);
+    document = parse("{}");
+    assert_int_equal(mu_api_patch(&arena, &document, &body, &err), MU_E_INPUT);
+    assert_true(arena.used_bytes - used < (size_t)1 << 30);
+    mu_buf_free(&patch);
+    mu_buf_free(&list);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -185,6 +213,7 @@ int main(void)
         TEST(operations_change_what_their_path_names), TEST(a_path_has_a_greatest_depth),
         TEST(the_tree_before_stays_as_it_was),         TEST(merge_patches_follow_the_rfc),
         TEST(filters_compare_texts_of_scalars),        TEST(ids_have_their_form_and_differ),
+        TEST(large_edits_end_before_memory_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,7 +433,7 @@ static mu_http_outcome change_and_show(mu_http_request *request, mu_http_respons
     mu_json body;
     mu_err err;
     mu_str id = mu_http_request_parameter(request, MU_STR("id"));
-    if (!mu_http_request_json_or_refuse(request, response, &body))
+    if (!mu_api_body(request, response, &body))
         return MU_HTTP_DONE;
     if (!is_patch && body.kind != MU_JSON_OBJECT)
         return mu_api_problem(request, response, 400, MU_STR(""),

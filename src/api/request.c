@@ -1,9 +1,33 @@
 /* request.c -- what handlers ask of requests and put into responses; single documents. */
 #include "api/api_int.h"
 
-bool mu_api_body_object(mu_http_request *request, mu_http_response *response, mu_json *out)
+#define BODY_ITEMS_MAX 10000u /* of one object or list */
+
+/* As deep as the reader lets a body be. */
+static bool is_modest(const mu_json *json)
+{
+    if (json->kind != MU_JSON_OBJECT && json->kind != MU_JSON_ARRAY)
+        return true;
+    bool modest = json->n <= BODY_ITEMS_MAX;
+    for (uint32_t i = 0; modest && i < json->n; i++)
+        modest = is_modest(&json->items[i]);
+    return modest;
+}
+
+bool mu_api_body(mu_http_request *request, mu_http_response *response, mu_json *out)
 {
     if (!mu_http_request_json_or_refuse(request, response, out))
+        return false;
+    if (is_modest(out))
+        return true;
+    mu_http_refuse(request, response, MU_HTTP_PROBLEM_BAD_JSON,
+                   MU_STR("An object or a list of the body has more than 10000 members"));
+    return false;
+}
+
+bool mu_api_body_object(mu_http_request *request, mu_http_response *response, mu_json *out)
+{
+    if (!mu_api_body(request, response, out))
         return false;
     if (out->kind == MU_JSON_OBJECT)
         return true;

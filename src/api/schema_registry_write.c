@@ -221,7 +221,7 @@ static mu_http_outcome patch(registry_call *c)
     mu_err err;
     mu_json body;
     registry_row row;
-    if (!mu_http_request_json_or_refuse(c->request, c->response, &body))
+    if (!mu_api_body(c->request, c->response, &body))
         return MU_HTTP_DONE;
     if (own_row(c, &row, &err) != MU_OK)
         return mu_registry_refuse(c, &err);

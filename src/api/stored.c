@@ -247,7 +247,7 @@ static mu_http_outcome change_object(mu_http_request *request, mu_http_response 
     mu_document document;
     mu_json body, json;
     mu_err err;
-    if (!mu_http_request_json_or_refuse(request, response, &body))
+    if (!mu_api_body(request, response, &body))
         return MU_HTTP_DONE;
     if (mu_api_document_get(call->api, arena, call->place, resource->kind, id, &document, &json,
                             &err) != MU_OK)
