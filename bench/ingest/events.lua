@@ -91,7 +91,7 @@ function response(status)
 end
 
 function done(summary, latency)
-    local requests = summary.requests
+    local requests = summary.requests - summary.errors.status
     io.write(format('{"case":"%s","events":%d,"seconds":%.3f,"events_per_second":%d,' ..
         '"errors":%d,"p50_ms":%.2f,"p99_ms":%.2f,"max_ms":%.2f}\n',
         os.getenv("BENCH_CASE") or "", requests * batch_size, summary.duration / 1e6,

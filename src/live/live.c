@@ -3,14 +3,39 @@
 #include "base/time.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define MEMORY_DEFAULT ((size_t)1 << 30)
 #define FOLD_BYTES     ((uint64_t)64 << 20)
 #define FOLD_MS        60000u
+#define SLOWEST_MS     100u
 
 int64_t mu_live_now(const mu_live *live)
 {
     return live->options.now_ms == NULL ? mu_now_ms() : live->options.now_ms();
+}
+
+/* -------- backpressure -------- */
+
+/* What is received and not on disk as columns yet: records of the deltas, and parts in memory. */
+static uint64_t held_bytes(mu_live *live)
+{
+    uint64_t held = 0;
+    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+        held += atomic_load(&one->delta_bytes) + atomic_load(&one->memory_bytes);
+    return held;
+}
+
+/* Folds that fall behind slow acknowledgements down, up to SLOWEST_MS a commit, so that clients who
+ * wait for them adapt before anything must be refused. */
+static void slow_down(mu_live *live)
+{
+    uint64_t held = held_bytes(live), half = live->options.memory_max_bytes / 2;
+    if (held <= half)
+        return;
+    uint64_t over = held - half < half ? held - half : half;
+    struct timespec pause = {.tv_nsec = (long)(over * SLOWEST_MS * 1000000 / (half + 1))};
+    nanosleep(&pause, NULL);
 }
 
 /* -------- waiting for what was appended -------- */
@@ -20,6 +45,7 @@ static void on_synced(void *context, uint64_t sequence, mu_code code)
 {
     mu_live *live = context;
     mu_waiter *ready = NULL;
+    slow_down(live);
     pthread_mutex_lock(&live->wait_lock);
     if (sequence > live->synced)
         live->synced = sequence;
@@ -88,10 +114,7 @@ mu_code mu_live_health(mu_live *live, mu_err *err)
 static mu_code check_room(mu_sandbox *sandbox, mu_err *err)
 {
     mu_live *live = sandbox->live;
-    uint64_t held = 0;
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
-        held += atomic_load(&one->delta_bytes) + atomic_load(&one->memory_bytes);
-    if (held < live->options.memory_max_bytes)
+    if (held_bytes(live) < live->options.memory_max_bytes)
         return MU_OK;
     mu_keeper_wake(live);
     return mu_fail(err, MU_E_LIMIT, "too much was received that is not folded yet");
