@@ -1,6 +1,24 @@
 /* headers.c -- from the request line and headers to a route, or to a refusal. */
 #include "base/number.h"
+#include "base/utf8.h"
 #include "http/http_int.h"
+
+/* Values come back in answers and are stored (who made a document), so they are made UTF-8 on
+ * entry; other bytes are ISO 8859-1, as they once were in all headers. */
+static mu_str copy_value(mu_arena *arena, mu_str value)
+{
+    if (mu_utf8_valid(value))
+        return mu_arena_copy(arena, value);
+    char *out = mu_arena_alloc(arena, 2 * value.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char byte = (unsigned char)value.ptr[i];
+        if (byte >= 0x80)
+            out[n++] = (char)(0xc0 | byte >> 6);
+        out[n++] = byte >= 0x80 ? (char)(0x80 | (byte & 0x3f)) : (char)byte;
+    }
+    return (mu_str){out, n};
+}
 
 static enum MHD_Result copy_header(void *context, enum MHD_ValueKind kind, const char *name,
                                    size_t name_len, const char *value, size_t value_len)
@@ -11,7 +29,7 @@ static enum MHD_Result copy_header(void *context, enum MHD_ValueKind kind, const
     item->name = mu_arena_copy(&request->arena, (mu_str){name, name_len});
     item->value = value == NULL
                       ? MU_STR("")
-                      : mu_str_trim(mu_arena_copy(&request->arena, (mu_str){value, value_len}));
+                      : mu_str_trim(copy_value(&request->arena, (mu_str){value, value_len}));
     item->next = request->headers; /* turned round afterwards */
     request->headers = item;
     return MHD_YES;
