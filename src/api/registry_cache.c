@@ -199,6 +199,8 @@ static mu_code extend_rows(const mu_api_sandbox *sandbox, const mu_registry *reg
 {
     mu_snapshot *snapshot;
     const mu_schema *united = NULL;
+    if (mu_sandbox_health(sandbox->live, NULL) != MU_OK)
+        return MU_OK; /* a damaged sandbox refuses whatever would need the rows */
     MU_TRY(mu_sandbox_snapshot(sandbox->live, &snapshot, err));
     const mu_schema *base = mu_snapshot_schema(snapshot);
     mu_code code = mu_registry_union(registry, arena, base, &united, err);

@@ -177,7 +177,9 @@ mu_code mu_live_apply(void *context, uint64_t sequence, mu_str payload, mu_err *
                        "record %llu of the log is of the sandbox " MU_STR_FMT
                        ", which is not in the catalog",
                        (unsigned long long)sequence, MU_STR_ARG(record.sandbox));
-    if (code == MU_OK && sequence >= sandbox->replay_from) {
+    bool is_taken = code == MU_OK && sequence >= sandbox->replay_from &&
+                    mu_sandbox_health(sandbox, NULL) == MU_OK;
+    if (is_taken) {
         pthread_mutex_lock(&sandbox->lock);
         code = apply_record(sandbox, sequence, &record, payload, err);
         if (code == MU_OK)

@@ -495,6 +495,11 @@ static void check_live(world *w, mu_live *live)
             assert_int_equal(w->last[s], 0);
             continue;
         }
+        mu_err err;
+        if (mu_sandbox_health(sandbox, &err) != MU_OK) { /* refused as a whole */
+            refuse(w, "the sandbox", &err);
+            continue;
+        }
         assert_int_equal(mu_sandbox_position(sandbox, SOURCE), w->last[s]);
         check_sandbox(w, sandbox, s);
     }

@@ -21,6 +21,24 @@ typedef struct keeper_round {
 
 /* -------- one sandbox -------- */
 
+/* A damaged sandbox is left as it is. */
+static mu_sandbox *skip_damaged(mu_sandbox *sandbox)
+{
+    while (sandbox != NULL && mu_sandbox_health(sandbox, NULL) != MU_OK)
+        sandbox = sandbox->next;
+    return sandbox;
+}
+
+static mu_sandbox *first_whole(mu_live *live)
+{
+    return skip_damaged(atomic_load(&live->sandboxes));
+}
+
+static mu_sandbox *next_whole(mu_sandbox *sandbox)
+{
+    return skip_damaged(sandbox->next);
+}
+
 static bool is_fold_due(const mu_sandbox *sandbox, const mu_live *live)
 {
     if (atomic_load(&sandbox->unfolded_from) == 0)
@@ -143,7 +161,7 @@ static mu_code trim_log(mu_live *live, mu_err *err)
 
 static mu_code trim(mu_live *live, bool rotates, mu_err *err)
 {
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+    for (mu_sandbox *one = first_whole(live); one != NULL; one = next_whole(one))
         MU_TRY(advance_mark(one, err));
     if (rotates)
         MU_TRY(mu_log_rotate(live->log, err));
@@ -213,12 +231,11 @@ static void run_round(const keeper_round *round, mu_err *err)
     mu_live *live = round->live;
     bool folded = false, purged = false, wants_purge = false;
     mu_err why = {0};
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+    for (mu_sandbox *one = first_whole(live); one != NULL; one = next_whole(one))
         wants_purge |= is_purge_due(round, one);
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); one != NULL; one = one->next)
+    for (mu_sandbox *one = first_whole(live); one != NULL; one = next_whole(one))
         look_after(round, one, wants_purge, &folded, err);
-    for (mu_sandbox *one = atomic_load(&live->sandboxes); wants_purge && one != NULL;
-         one = one->next)
+    for (mu_sandbox *one = first_whole(live); wants_purge && one != NULL; one = next_whole(one))
         purged |= purge(round, one, err);
     if ((folded || purged) && trim(live, purged, &why) != MU_OK)
         complain(live, NULL, "trim", &why, err);

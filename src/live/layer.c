@@ -301,6 +301,7 @@ mu_code mu_sandbox_take_snapshot(mu_sandbox *sandbox, mu_err *err)
 
 mu_code mu_sandbox_snapshot(mu_sandbox *sandbox, mu_snapshot **out, mu_err *err)
 {
+    MU_TRY(mu_sandbox_health(sandbox, err));
     pthread_mutex_lock(&sandbox->layer_lock);
     mu_code code = mu_sandbox_publish(sandbox, err);
     if (code == MU_OK)

@@ -125,6 +125,7 @@ mu_code mu_sandbox_append(mu_sandbox *sandbox, uint32_t n, mu_record *records, u
 {
     mu_buf buf;
     mu_str one;
+    MU_TRY(mu_sandbox_health(sandbox, err));
     MU_TRY(check_room(sandbox, err));
     mu_str *payloads = n == 1 ? &one : malloc(n * sizeof *payloads);
     size_t *ends = n == 1 ? NULL : malloc(n * sizeof *ends);
@@ -169,6 +170,13 @@ mu_sandbox *mu_live_find_sandbox(mu_live *live, mu_str name)
     return NULL;
 }
 
+mu_code mu_sandbox_health(const mu_sandbox *sandbox, mu_err *err)
+{
+    if (sandbox->damage.code != MU_OK && err != NULL)
+        *err = sandbox->damage;
+    return sandbox->damage.code;
+}
+
 static void free_sandbox(mu_sandbox *sandbox)
 {
     if (sandbox == NULL)
@@ -205,6 +213,15 @@ static mu_code fill_sandbox(mu_sandbox *sandbox, mu_err *err)
     return MU_OK;
 }
 
+/* Damage to one sandbox does not keep the others from being served. */
+static void quarantine(mu_sandbox *sandbox, const mu_err *why)
+{
+    sandbox->damage = *why;
+    mu_log(sandbox->live->options.logger, MU_LOG_ERROR, "sandbox_damaged",
+           mu_log_text("sandbox", mu_sandbox_name(sandbox)),
+           mu_log_text("reason", mu_str_from(why->text)));
+}
+
 static mu_code new_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err *err)
 {
     mu_sandbox *sandbox = calloc(1, sizeof *sandbox);
@@ -223,6 +240,10 @@ static mu_code new_sandbox(mu_live *live, mu_str name, mu_sandbox **out, mu_err 
     sandbox->active = mu_delta_new();
     mu_sandbox_find_gauges(sandbox);
     mu_code code = fill_sandbox(sandbox, err);
+    if (code == MU_E_CORRUPT && err != NULL) {
+        quarantine(sandbox, err);
+        code = MU_OK;
+    }
     if (code != MU_OK) {
         free_sandbox(sandbox);
         return code;
@@ -249,6 +270,8 @@ static mu_code begin_in_log(mu_sandbox *sandbox, mu_err *err)
 /* Once the log is read; what was adopted waits for the next fold. */
 static mu_code begin_sandbox(mu_sandbox *sandbox, mu_err *err)
 {
+    if (mu_sandbox_health(sandbox, NULL) != MU_OK)
+        return MU_OK;
     if (sandbox->replay_from == 0)
         MU_TRY(begin_in_log(sandbox, err));
     if (sandbox->active->n_pids > 0 && atomic_load(&sandbox->unfolded_from) == 0) {
@@ -301,6 +324,8 @@ uint32_t mu_live_sandboxes(mu_live *live, mu_arena *arena, const mu_str **names)
 mu_sandbox_counts mu_sandbox_count(mu_sandbox *sandbox)
 {
     mu_sandbox_counts counts = {0};
+    if (mu_sandbox_health(sandbox, NULL) != MU_OK)
+        return counts;
     pthread_mutex_lock(&sandbox->lock);
     const mu_entity *entity = mu_snapshot_entity(sandbox->snapshot, MU_STR("profile"));
     if (entity != NULL) {

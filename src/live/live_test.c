@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define N_IDENTITIES 40u
 #define N_DATASETS   3u
@@ -651,6 +652,82 @@ static void what_is_old_expires(void **state)
     mu_arena_free(&arena);
 }
 
+/* -------- damage -------- */
+
+/* Changes every byte of a stretch of the largest part of the folder, or changes it back. */
+static void damage_largest_part(const fixture *f)
+{
+    char path[4096], largest[4096] = "";
+    off_t size = 0;
+    struct stat info;
+    snprintf(path, sizeof path, "%s/parts", f->folder);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        snprintf(path, sizeof path, "%s/parts/%s", f->folder, entry->d_name);
+        if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > size) {
+            size = info.st_size;
+            memcpy(largest, path, sizeof largest);
+        }
+    }
+    closedir(dir);
+    FILE *file = fopen(largest, "r+b");
+    assert_non_null(file);
+    for (long at = 64; at < (long)size - 256; at++) {
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        int byte = fgetc(file);
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        fputc(byte ^ 0x55, file);
+    }
+    fclose(file);
+}
+
+static void a_damaged_sandbox_keeps_no_other_from_being_served(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_arena arena;
+    mu_sandbox *other;
+    mu_lookup lookup;
+    mu_snapshot *snapshot;
+    uint64_t sequence;
+    mu_identity ada = {MU_STR("Email"), MU_STR("ada@example.com")};
+    mu_record record = {.kind = MU_RECORD_CREATE,
+                        .received_ms = 1773144000000,
+                        .dataset = MU_STR("crm"),
+                        .n_identities = 1,
+                        .n_linked = 1,
+                        .identities = &ada,
+                        .document = MU_STR("{\"personID\":\"x\"}")};
+    for (uint32_t i = 0; i < N_IDENTITIES; i++)
+        write_event(f, i, i, 0, 1);
+    assert_done(mu_live_sandbox(f->live, MU_STR("dev"), &other, &err), err);
+    assert_done(mu_sandbox_append(other, 1, &record, &sequence, &err), err);
+    assert_done(mu_live_wait(f->live, sequence, &err), err);
+    assert_done(mu_sandbox_fold(f->sandbox, &err), err);
+    write_event(f, 1, 1, 0, 2); /* in the log only */
+    mu_live_close(f->live);
+    damage_largest_part(f);
+    open_live(f);
+    other = mu_live_find_sandbox(f->live, MU_STR("dev"));
+    mu_arena_init(&arena, SIZE_MAX);
+    assert_done(mu_sandbox_lookup(other, ada, &arena, &lookup, &err), err);
+    mu_snapshot_release(lookup.snapshot);
+    assert_int_equal(mu_sandbox_lookup(f->sandbox, identity_of(f, 1), &arena, &lookup, &err),
+                     MU_E_CORRUPT);
+    assert_non_null(strstr(err.text, ".part"));
+    assert_int_equal(mu_sandbox_append(f->sandbox, 1, &record, &sequence, &err), MU_E_CORRUPT);
+    assert_int_equal(mu_sandbox_snapshot(f->sandbox, &snapshot, &err), MU_E_CORRUPT);
+    assert_int_equal(mu_sandbox_count(f->sandbox).n_profiles, 0);
+    assert_done(mu_sandbox_append(other, 1, &record, &sequence, &err), err);
+    assert_done(mu_sandbox_purge(other, &err), err);
+    mu_live_close(f->live);
+    damage_largest_part(f); /* whole again: the log has kept what it had for it */
+    open_live(f);
+    check_all(f);
+    mu_arena_free(&arena);
+}
+
 /* -------- erasure -------- */
 
 static bool file_has(const char *path, mu_str needle)
@@ -714,6 +791,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_field_finds_what_came_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bulk_rows_are_linked_and_go_on_living, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_old_expires, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_sandbox_keeps_no_other_from_being_served, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_an_erased_person_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sandboxes_know_nothing_of_one_another, set_up, tear_down),
     };

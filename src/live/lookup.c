@@ -58,6 +58,7 @@ mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, mu_arena *a
     mu_pending *pending = NULL;
     mu_lookup lookup = {0};
     uint32_t n = 0;
+    MU_TRY(mu_sandbox_health(sandbox, err));
     pthread_mutex_lock(&sandbox->lock);
     bool refills =
         sandbox->active->refills || (sandbox->frozen != NULL && sandbox->frozen->refills);
@@ -86,6 +87,8 @@ mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, mu_arena *a
 bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *arena,
                         mu_graph_cluster *out)
 {
+    if (mu_sandbox_health(sandbox, NULL) != MU_OK)
+        return false;
     pthread_mutex_lock(&sandbox->lock);
     mu_node node = mu_graph_find(sandbox->graph, identity);
     uint32_t pid = node == MU_NO_NODE ? 0 : mu_graph_pid(sandbox->graph, node);
@@ -108,6 +111,8 @@ static void index_xids(mu_sandbox *sandbox)
 
 bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out)
 {
+    if (mu_sandbox_health(sandbox, NULL) != MU_OK)
+        return false;
     index_xids(sandbox);
     pthread_mutex_lock(&sandbox->lock);
     mu_node node = mu_graph_find_xid(sandbox->graph, xid);

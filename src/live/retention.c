@@ -202,6 +202,7 @@ mu_code mu_sandbox_expire(mu_sandbox *sandbox, mu_err *err)
 {
     mu_arena arena;
     mu_json settings;
+    MU_TRY(mu_sandbox_health(sandbox, err));
     mu_arena_init(&arena, SIZE_MAX);
     mu_str text = mu_sandbox_settings(sandbox, &arena);
     mu_code code = MU_OK;

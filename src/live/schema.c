@@ -44,6 +44,7 @@ static mu_code change_schema(mu_sandbox *sandbox, const mu_schema *schema, mu_er
 mu_code mu_sandbox_set_schema(mu_sandbox *sandbox, const mu_schema *schema, mu_err *err)
 {
     mu_arena arena;
+    MU_TRY(mu_sandbox_health(sandbox, err));
     mu_arena_init(&arena, SIZE_MAX);
     if (mu_type_field(schema->profile, MU_STR("$identities")) < 0)
         schema = mu_schema_with_system_fields(&arena, schema);
