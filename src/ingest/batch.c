@@ -167,7 +167,9 @@ static void run_job(mu_batches *batches, batch_job *job)
         job_free(job);
         return;
     }
-    mu_log(batches->options.logger, MU_LOG_ERROR, "batch_postponed", mu_log_text("batch", job->id),
+    /* A conflict: somebody aborted or changed it meanwhile. */
+    mu_log_level level = code == MU_E_CONFLICT ? MU_LOG_INFO : MU_LOG_ERROR;
+    mu_log(batches->options.logger, level, "batch_postponed", mu_log_text("batch", job->id),
            mu_log_text("why", mu_str_from(err.text)));
     job->not_before_ms = mu_monotonic_ns() / 1000000 + RETRY_MS;
     enqueue(batches, job);
