@@ -53,9 +53,9 @@ mu_str mu_sandbox_name(const mu_sandbox *sandbox);
 /* MU_OK, or why nothing is accepted any more (a sync failed, the disk is full). */
 MU_CHECKED mu_code mu_live_health(mu_live *live, mu_err *err);
 
-/* MU_OK, or MU_E_CORRUPT: what the sandbox has on disk is damaged, in a way that its clusters cannot
- * be known. Then it answers nothing and takes nothing, with this error, and the log keeps what it
- * had for it; other sandboxes are served. */
+/* MU_OK, or MU_E_CORRUPT: what the sandbox has on disk is damaged, in a way that its clusters
+ * cannot be known. Then it answers nothing and takes nothing, with this error, and the log keeps
+ * what it had for it; other sandboxes are served. */
 MU_CHECKED mu_code mu_sandbox_health(const mu_sandbox *sandbox, mu_err *err);
 
 /* -------- schema -------- */

@@ -107,7 +107,7 @@ struct mu_sandbox {
     char *name;
     mu_store *store;
     mu_sandbox_gauges gauges;
-    mu_err damage; /* why it is not served; code MU_OK: it is. Set before it is published */
+    mu_err damage;    /* why it is not served; code MU_OK: it is. Set before it is published */
     mu_sandbox *next; /* in mu_live.sandboxes; set before it is published */
 
     /* One layer is built at a time; also while the schema changes. */
