@@ -24,18 +24,13 @@ typedef struct bulk_adoption {
     uint64_t n_rows;
 } bulk_adoption;
 
-static uint32_t child(const mu_part *part, uint32_t column, mu_str name)
-{
-    return column == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, column, name);
-}
-
 static mu_code open_map(const mu_part *part, uint32_t object, uint32_t block, map_columns *out,
                         mu_err *err)
 {
-    uint32_t map = child(part, object, MU_STR("identityMap"));
+    uint32_t map = mu_column_child(part, object, MU_STR("identityMap"));
     uint32_t key = map == MU_NO_COLUMN ? map : mu_part_column(part, map)->children[0];
     uint32_t list = map == MU_NO_COLUMN ? map : mu_part_column(part, map)->children[1];
-    uint32_t id = child(part, mu_column_item(part, list), MU_STR("id"));
+    uint32_t id = mu_column_child(part, mu_column_item(part, list), MU_STR("id"));
     MU_TRY(mu_reading_open(part, map, block, &out->map, err));
     MU_TRY(mu_reading_open(part, key, block, &out->key, err));
     MU_TRY(mu_reading_open(part, list, block, &out->list, err));
@@ -51,9 +46,10 @@ static mu_code open_columns(const mu_part *part, uint32_t block, adoption_column
     MU_TRY(open_map(part, 0, block, &out->profile, err));
     MU_TRY(open_map(part, event, block, &out->event, err));
     MU_TRY(mu_reading_open(part, events, block, &out->events, err));
-    MU_TRY(mu_reading_open(part, child(part, event, MU_STR("timestamp")), block, &out->timestamp,
-                           err));
-    return mu_reading_open(part, child(part, event, MU_STR("$dataset")), block, &out->dataset, err);
+    MU_TRY(mu_reading_open(part, mu_column_child(part, event, MU_STR("timestamp")), block,
+                           &out->timestamp, err));
+    return mu_reading_open(part, mu_column_child(part, event, MU_STR("$dataset")), block,
+                           &out->dataset, err);
 }
 
 /* The registered namespace, when its identities enter the graph (profile.md b.3). */

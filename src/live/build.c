@@ -88,6 +88,12 @@ static int compare_records(const void *a, const void *b)
     return (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
+void mu_build_sort(uint32_t n, mu_applied_record *records)
+{
+    if (n > 1)
+        qsort(records, n, sizeof *records, compare_records);
+}
+
 mu_code mu_build_records(mu_arena *arena, const mu_delta *delta, const mu_capture *capture,
                          mu_applied_record *out, uint32_t *n, mu_err *err)
 {
@@ -95,7 +101,6 @@ mu_code mu_build_records(mu_arena *arena, const mu_delta *delta, const mu_captur
     MU_TRY(read_chain(arena, delta->drops.first, out, n, err));
     for (uint32_t i = 0; i < capture->cluster.n_identities; i++)
         MU_TRY(read_chain(arena, mu_delta_find(delta, capture->cluster.nodes[i]), out, n, err));
-    if (*n - begin > 1)
-        qsort(out + begin, *n - begin, sizeof *out, compare_records);
+    mu_build_sort(*n - begin, out + begin);
     return MU_OK;
 }

@@ -58,3 +58,8 @@ uint32_t mu_column_item(const mu_part *part, uint32_t list)
 {
     return list == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_column(part, list)->children[0];
 }
+
+uint32_t mu_column_child(const mu_part *part, uint32_t object, mu_str name)
+{
+    return object == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, object, name);
+}

@@ -32,4 +32,7 @@ void mu_reading_items(const mu_reading *reading, uint32_t at, uint32_t *begin, u
 /* The item column of a list, MU_NO_COLUMN when there is no list. */
 uint32_t mu_column_item(const mu_part *part, uint32_t list);
 
+/* The child of an object by name, MU_NO_COLUMN when there is none or no such object. */
+uint32_t mu_column_child(const mu_part *part, uint32_t object, mu_str name);
+
 #endif

@@ -210,6 +210,8 @@ typedef struct mu_build {
 MU_CHECKED mu_code mu_build_content(const mu_build *build, const mu_capture *capture,
                                     uint32_t n_records, mu_applied_record *records, mu_content *out,
                                     mu_err *err);
+/* Into the order of their sequence numbers. */
+void mu_build_sort(uint32_t n, mu_applied_record *records);
 /* The records of a capture's identities, and the drops, in a delta. */
 uint32_t mu_build_count(const mu_delta *delta, const mu_capture *capture);
 MU_CHECKED mu_code mu_build_records(mu_arena *arena, const mu_delta *delta,

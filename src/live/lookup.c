@@ -1,7 +1,5 @@
 #include "live/live_int.h"
 
-#include <stdlib.h>
-
 /* The records of a captured profile in both deltas, copied: the lock guards them. */
 static uint32_t copy_records(mu_sandbox *sandbox, const mu_capture *capture, mu_arena *arena,
                              mu_pending **out)
@@ -27,12 +25,6 @@ static uint32_t copy_records(mu_sandbox *sandbox, const mu_capture *capture, mu_
     return n;
 }
 
-static int compare_applied(const void *a, const void *b)
-{
-    const mu_applied_record *x = a, *y = b;
-    return (x->sequence > y->sequence) - (x->sequence < y->sequence);
-}
-
 static mu_code build(const mu_capture *capture, bool refills, uint32_t n, const mu_pending *pending,
                      mu_arena *arena, mu_lookup *out, mu_err *err)
 {
@@ -41,8 +33,7 @@ static mu_code build(const mu_capture *capture, bool refills, uint32_t n, const 
         records[i].sequence = pending[i].sequence;
         MU_TRY(mu_record_read(arena, pending[i].bytes, &records[i].record, err));
     }
-    if (n > 1)
-        qsort(records, n, sizeof *records, compare_applied);
+    mu_build_sort(n, records);
     out->schema = mu_snapshot_schema(out->snapshot);
     mu_build build = {.arena = arena,
                       .schema = out->schema,

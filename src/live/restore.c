@@ -11,15 +11,10 @@ typedef struct graph_columns {
     mu_reading links, a, b, first, last, datasets, dataset, batches, batch;
 } graph_columns;
 
-static uint32_t child(const mu_part *part, uint32_t column, mu_str name)
-{
-    return column == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, column, name);
-}
-
 static mu_code open_texts(const mu_part *part, uint32_t link, uint32_t block, mu_str name,
                           mu_reading *list, mu_reading *item, mu_err *err)
 {
-    uint32_t column = child(part, link, name);
+    uint32_t column = mu_column_child(part, link, name);
     MU_TRY(mu_reading_open(part, column, block, list, err));
     return mu_reading_open(part, mu_column_item(part, column), block, item, err);
 }
@@ -29,10 +24,12 @@ static mu_code open_links(const mu_part *part, uint32_t block, graph_columns *ou
     uint32_t links = mu_part_child(part, 0, MU_STR("$links"));
     uint32_t link = mu_column_item(part, links);
     MU_TRY(mu_reading_open(part, links, block, &out->links, err));
-    MU_TRY(mu_reading_open(part, child(part, link, MU_STR("a")), block, &out->a, err));
-    MU_TRY(mu_reading_open(part, child(part, link, MU_STR("b")), block, &out->b, err));
-    MU_TRY(mu_reading_open(part, child(part, link, MU_STR("first")), block, &out->first, err));
-    MU_TRY(mu_reading_open(part, child(part, link, MU_STR("last")), block, &out->last, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("a")), block, &out->a, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("b")), block, &out->b, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("first")), block, &out->first,
+                           err));
+    MU_TRY(
+        mu_reading_open(part, mu_column_child(part, link, MU_STR("last")), block, &out->last, err));
     MU_TRY(open_texts(part, link, block, MU_STR("datasets"), &out->datasets, &out->dataset, err));
     return open_texts(part, link, block, MU_STR("batches"), &out->batches, &out->batch, err);
 }
@@ -42,10 +39,12 @@ static mu_code open_columns(const mu_part *part, uint32_t block, graph_columns *
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t one = mu_column_item(part, identities);
     MU_TRY(mu_reading_open(part, identities, block, &out->identities, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("namespace")), block,
+                           &out->namespaces, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("value")), block, &out->values,
+                           err));
     MU_TRY(
-        mu_reading_open(part, child(part, one, MU_STR("namespace")), block, &out->namespaces, err));
-    MU_TRY(mu_reading_open(part, child(part, one, MU_STR("value")), block, &out->values, err));
-    MU_TRY(mu_reading_open(part, child(part, one, MU_STR("seen")), block, &out->seen, err));
+        mu_reading_open(part, mu_column_child(part, one, MU_STR("seen")), block, &out->seen, err));
     return open_links(part, block, out, err);
 }
 

@@ -55,11 +55,6 @@ typedef struct expiry_run {
     mu_record records[ERASES_AT_ONCE];
 } expiry_run;
 
-static uint32_t child(const mu_part *part, uint32_t column, mu_str name)
-{
-    return column == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, column, name);
-}
-
 static mu_code open_columns(const mu_part *part, uint32_t block, expiry_columns *out, mu_err *err)
 {
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
@@ -71,12 +66,14 @@ static mu_code open_columns(const mu_part *part, uint32_t block, expiry_columns 
         mu_reading *reading;
     } columns[] = {
         {identities, &out->identities},
-        {child(part, mu_column_item(part, identities), MU_STR("namespace")), &out->namespaces},
+        {mu_column_child(part, mu_column_item(part, identities), MU_STR("namespace")),
+         &out->namespaces},
         {events, &out->events},
-        {child(part, event, MU_STR("$received")), &out->received},
-        {child(part, event, MU_STR("timestamp")), &out->timestamp},
+        {mu_column_child(part, event, MU_STR("$received")), &out->received},
+        {mu_column_child(part, event, MU_STR("timestamp")), &out->timestamp},
         {fragments, &out->fragments},
-        {child(part, mu_column_item(part, fragments), MU_STR("modified")), &out->modified},
+        {mu_column_child(part, mu_column_item(part, fragments), MU_STR("modified")),
+         &out->modified},
     };
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         MU_TRY(mu_reading_open(part, columns[i].column, block, columns[i].reading, err));

@@ -27,9 +27,7 @@ static mu_code open_columns(const mu_part *part, uint32_t block, drop_columns *o
     MU_TRY(mu_reading_open(part, events, block, &out->events, err));
     MU_TRY(mu_reading_open(part, fragments, block, &out->fragments, err));
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-        uint32_t column = columns[i].parent == MU_NO_COLUMN
-                              ? MU_NO_COLUMN
-                              : mu_part_child(part, columns[i].parent, columns[i].name);
+        uint32_t column = mu_column_child(part, columns[i].parent, columns[i].name);
         MU_TRY(mu_reading_open(part, column, block, columns[i].reading, err));
     }
     return MU_OK;
@@ -129,10 +127,8 @@ static mu_code open_refill(const mu_part *part, uint32_t block, void *columns, m
     uint32_t event = mu_column_item(part, events);
     uint32_t fragments = mu_part_child(part, 0, MU_STR("$fragments"));
     uint32_t fragment = mu_column_item(part, fragments);
-    uint32_t extra =
-        event == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, event, MU_STR("$extra"));
-    uint32_t document =
-        fragment == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, fragment, MU_STR("document"));
+    uint32_t extra = mu_column_child(part, event, MU_STR("$extra"));
+    uint32_t document = mu_column_child(part, fragment, MU_STR("document"));
     MU_TRY(mu_reading_open(part, events, block, &out->events, err));
     MU_TRY(mu_reading_open(part, fragments, block, &out->fragments, err));
     MU_TRY(mu_reading_open(part, extra, block, &out->extra, err));
