@@ -6,6 +6,7 @@
 #ifndef MU_API_API_H
 #define MU_API_API_H
 
+#include "audience/settings.h"
 #include "catalog/documents.h"
 #include "http/http.h"
 #include "ingest/kafka.h"
@@ -32,7 +33,10 @@ typedef struct mu_api_options {
     int64_t (*now_ms)(void);
     const mu_logger *logger;
     mu_metrics *metrics;
-    mu_str kafka_brokers; /* "host:port,host:port"; empty: no messages from Kafka */
+    mu_audience_settings settings; /* mu_audience_settings_default() and what was changed */
+    unsigned n_threads;            /* of jobs and estimates; 0: one per processor */
+    mu_str duckdb_library;         /* for Parquet; empty: where the system finds it */
+    mu_str kafka_brokers;          /* "host:port,host:port"; empty: no messages from Kafka */
     uint32_t n_kafka_topics;
     const mu_kafka_topic *kafka_topics;
     uint32_t n_kafka_settings;

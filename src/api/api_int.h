@@ -11,6 +11,12 @@
 #define MU_API_API_INT_H
 
 #include "api/api.h"
+#include "audience/estimate.h"
+#include "audience/external.h"
+#include "audience/schedule.h"
+#include "audience/search.h"
+#include "export/export.h"
+#include "json/edit.h"
 
 #include <pthread.h>
 
@@ -48,6 +54,14 @@ struct mu_api {
                                       before settings_lock */
     pthread_mutex_t settings_lock; /* held while a sandbox's settings change */
     struct mu_ingestion *ingestion;
+    /* The segmentation service, in the order in which they start; segmentation.c. */
+    mu_workspaces *workspaces;
+    mu_segment_jobs *jobs;
+    mu_estimates *estimates;
+    mu_exports *exports;
+    mu_schedules *schedules;
+    mu_searches *searches;
+    mu_externals *externals;
 };
 
 static inline int64_t mu_api_now_ms(const mu_api *api)
@@ -131,6 +145,17 @@ const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
 /* {"sandboxId","sandboxName","type","default"} (api.md 7). */
 mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox);
 
+/* -------- the segmentation service: segmentation.c -------- */
+
+/* Opens the workspaces of all sandboxes and starts what runs in the background. */
+MU_CHECKED mu_code mu_api_segmentation_start(mu_api *api, mu_err *err);
+void mu_api_segmentation_stop(mu_api *api);
+
+/* The workspace of the call's sandbox; answers with 503 or 500 and returns false when it can't be
+ * opened. */
+MU_CHECKED bool mu_api_workspace(mu_http_request *request, mu_http_response *response,
+                                 mu_workspace **out);
+
 /* -------- settings of a sandbox: settings.c -------- */
 
 /* The document in force: an object, empty at first, with the members "namespaces" and "retention".
@@ -199,70 +224,22 @@ mu_http_outcome mu_api_problem_format(mu_http_request *request, mu_http_response
                                       unsigned status, mu_str code, const char *format, ...)
     MU_PRINTF(5, 6);
 
+/* The UPS envelope with what mu_api_problem can't say: several messages, or the bare status as
+ * inner code (api.md 3.4). */
+mu_http_outcome mu_api_refuse(mu_http_request *request, mu_http_response *response,
+                              const mu_http_ups_error *error);
+
 /* The same for what a function of ours refused: the status of err->code, and err->text. */
 mu_http_outcome mu_api_fail(mu_http_request *request, mu_http_response *response,
                             const mu_err *err);
 unsigned mu_api_status(mu_code code);
 
-/* -------- JSON: json_edit.c -------- */
+/* -------- filters: filter.c -------- */
 
-/* Parses stored text. */
-MU_CHECKED mu_code mu_api_json_parse(mu_arena *arena, mu_str text, mu_json *out, mu_err *err);
-/* Compact text in `arena`; at most 64 MiB, else MU_E_LIMIT. */
-MU_CHECKED mu_code mu_api_json_text(mu_arena *arena, const mu_json *json, mu_str *out, mu_err *err);
-
-/* Sets a member of an object (its items are copied into `arena`, so that other holders of the old
- * tree see no change); `json` that is no object becomes one. */
-void mu_api_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value);
-/* An object of these members; names are borrowed. */
-typedef struct mu_api_member {
-    mu_str name;
-    mu_json value;
-} mu_api_member;
-mu_json mu_api_json_object(mu_arena *arena, size_t n, const mu_api_member *members);
-#define MU_API_OBJECT(arena, ...)                                                                  \
-    mu_api_json_object((arena), sizeof((mu_api_member[]){__VA_ARGS__}) / sizeof(mu_api_member),    \
-                       (mu_api_member[]){__VA_ARGS__})
-/* An array of one string. */
-mu_json mu_api_json_strings(mu_arena *arena, size_t n, const mu_str *items);
-void mu_api_json_unset(mu_arena *arena, mu_json *json, mu_str name);
-static inline mu_json mu_api_json_string(mu_str text)
-{
-    return (mu_json){.kind = MU_JSON_STRING, .string = text};
-}
-static inline mu_json mu_api_json_integer(int64_t value)
-{
-    return (mu_json){.kind = MU_JSON_INTEGER, .integer = value};
-}
-static inline mu_json mu_api_json_boolean(bool value)
-{
-    return (mu_json){.kind = MU_JSON_BOOLEAN, .boolean = value};
-}
-/* Always with milliseconds: "2026-01-02T03:04:05.006Z". */
-mu_json mu_api_json_time(mu_arena *arena, int64_t ms);
-
-/* A member that is not null, or NULL: JSON null counts as absent (api.md 1). */
-const mu_json *mu_api_json_get(const mu_json *json, mu_str name);
-/* By a dotted path of member names. */
-const mu_json *mu_api_json_at(const mu_json *json, mu_str dotted);
-/* A boolean, or the string "true" or "false" in any case (P2.4); else `otherwise`. */
-bool mu_api_json_truth(const mu_json *json, bool otherwise);
-bool mu_api_json_equal(const mu_json *a, const mu_json *b);
-
-/* Applies a PATCH body: one operation or an array of them (P2.4), {"op","path","value"} with op
- * add, replace, remove or test; path "/a/b", "a.b" or "/a.b". Missing objects on the way are made.
- * "true" and "false" become booleans where a boolean was. MU_E_INPUT says what is wrong. */
-MU_CHECKED mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_json *body,
-                                mu_err *err);
-/* Whether a body is operations, and not members to be merged. */
-bool mu_api_is_operations(const mu_json *body);
 /* One `property` filter (profile.md a.3, api.md 4): "path==value", "!=", "~" (a regular
  * expression); elements of arrays are looked at each. A text without an operator is MU_E_INPUT. */
 MU_CHECKED mu_code mu_api_property_matches(const mu_json *json, mu_str property, bool *out,
                                            mu_err *err);
-/* RFC 7396: members laid over, null removes; at most 64 deep. */
-MU_CHECKED mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_json *patch,
-                                mu_err *err);
 
 /* -------- requests: request.c -------- */
 

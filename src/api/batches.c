@@ -50,7 +50,7 @@ static mu_http_outcome refuse(mu_http_request *request, mu_http_response *respon
 
 static mu_code read_percentage(const mu_json *json, double *out, mu_err *err)
 {
-    const mu_json *given = mu_api_json_get(json, MU_STR("partialIngestionPercentage"));
+    const mu_json *given = mu_json_get(json, MU_STR("partialIngestionPercentage"));
     *out = -1;
     if (given == NULL)
         return MU_OK;
@@ -65,7 +65,7 @@ static mu_code read_percentage(const mu_json *json, double *out, mu_err *err)
 
 static mu_code check_ids(const mu_json *replay, mu_str name, mu_err *err)
 {
-    const mu_json *ids = mu_api_json_get(replay, name);
+    const mu_json *ids = mu_json_get(replay, name);
     bool is_list = ids == NULL || (ids->kind == MU_JSON_ARRAY && ids->n <= IDS_MAX);
     for (uint32_t i = 0; is_list && ids != NULL && i < ids->n; i++)
         is_list = ids->items[i].kind == MU_JSON_STRING;
@@ -77,7 +77,7 @@ static mu_code check_ids(const mu_json *replay, mu_str name, mu_err *err)
 
 static mu_code read_replay(const mu_json *json, mu_json *out, mu_err *err)
 {
-    const mu_json *replay = mu_api_json_get(json, MU_STR("replay"));
+    const mu_json *replay = mu_json_get(json, MU_STR("replay"));
     *out = (mu_json){.kind = MU_JSON_NULL};
     if (replay == NULL)
         return MU_OK;
@@ -110,8 +110,8 @@ static mu_code read_batch(mu_http_request *request, const mu_json *json, mu_batc
 {
     mu_api_call *call = mu_api_call_of(request);
     int64_t now_ms = mu_api_now_ms(call->api);
-    const mu_json *format = mu_api_json_get(json, MU_STR("inputFormat"));
-    const mu_json *tags = mu_api_json_get(json, MU_STR("tags"));
+    const mu_json *format = mu_json_get(json, MU_STR("inputFormat"));
+    const mu_json *tags = mu_json_get(json, MU_STR("tags"));
     mu_batch_format read;
     *out = (mu_batch){
         .id = mu_batch_new_id(mu_http_request_arena(request), now_ms),
@@ -123,7 +123,7 @@ static mu_code read_batch(mu_http_request *request, const mu_json *json, mu_batc
         .created_ms = now_ms,
         .updated_ms = now_ms,
         .has_diagnostics =
-            mu_api_json_truth(mu_api_json_get(json, MU_STR("enableErrorDiagnostics")), false),
+            mu_json_truth(mu_json_get(json, MU_STR("enableErrorDiagnostics")), false),
     };
     MU_TRY(find_dataset(request, json, &out->dataset, err));
     MU_TRY(read_percentage(json, &out->partial_percentage, err));
@@ -321,7 +321,7 @@ static mu_http_outcome list_batches(mu_http_request *request, mu_http_response *
         mu_json json;
         mu_batch batch;
         const mu_document *document = &documents[is_backward ? n - 1 - i : i];
-        if (mu_api_json_parse(arena, document->json, &json, &err) != MU_OK ||
+        if (mu_json_parse(arena, document->json, &json, &err) != MU_OK ||
             mu_batch_read(&json, &batch, &err) != MU_OK)
             return refuse(request, response, &err);
         if (!passes(&filter, &batch) || page.start-- > 0)

@@ -179,13 +179,12 @@ static mu_http_outcome refuse_format(mu_delivery *delivery)
 static mu_json violation_json(mu_arena *arena, const mu_xdm_violation *violation)
 {
     mu_json json = {.kind = MU_JSON_OBJECT};
-    mu_api_json_set(arena, &json, MU_STR("schemaLocation"),
-                    mu_api_json_string(violation->schema_location));
-    mu_api_json_set(arena, &json, MU_STR("pointerToViolation"),
-                    mu_api_json_string(violation->pointer));
-    mu_api_json_set(arena, &json, MU_STR("causingExceptions"), (mu_json){.kind = MU_JSON_ARRAY});
-    mu_api_json_set(arena, &json, MU_STR("keyword"), mu_api_json_string(violation->keyword));
-    mu_api_json_set(arena, &json, MU_STR("message"), mu_api_json_string(violation->message));
+    mu_json_set(arena, &json, MU_STR("schemaLocation"),
+                mu_json_of_string(violation->schema_location));
+    mu_json_set(arena, &json, MU_STR("pointerToViolation"), mu_json_of_string(violation->pointer));
+    mu_json_set(arena, &json, MU_STR("causingExceptions"), (mu_json){.kind = MU_JSON_ARRAY});
+    mu_json_set(arena, &json, MU_STR("keyword"), mu_json_of_string(violation->keyword));
+    mu_json_set(arena, &json, MU_STR("message"), mu_json_of_string(violation->message));
     return json;
 }
 
@@ -206,15 +205,15 @@ static mu_json cause_of(mu_arena *arena, const mu_acceptance *acceptance)
     if (n > 1) {
         list = MU_NEW(arena, mu_json);
         list->kind = MU_JSON_OBJECT;
-        mu_api_json_set(arena, list, MU_STR("schemaLocation"), mu_api_json_string(MU_STR("#")));
-        mu_api_json_set(arena, list, MU_STR("pointerToViolation"), mu_api_json_string(MU_STR("#")));
-        mu_api_json_set(
+        mu_json_set(arena, list, MU_STR("schemaLocation"), mu_json_of_string(MU_STR("#")));
+        mu_json_set(arena, list, MU_STR("pointerToViolation"), mu_json_of_string(MU_STR("#")));
+        mu_json_set(
             arena, list, MU_STR("message"),
-            mu_api_json_string(mu_arena_format(arena, "%u schema violations found", (unsigned)n)));
-        mu_api_json_set(arena, list, MU_STR("causingExceptions"), array_of(items, n));
+            mu_json_of_string(mu_arena_format(arena, "%u schema violations found", (unsigned)n)));
+        mu_json_set(arena, list, MU_STR("causingExceptions"), array_of(items, n));
     }
     mu_json cause = {.kind = MU_JSON_OBJECT};
-    mu_api_json_set(arena, &cause, MU_STR("_streamingValidation"), array_of(list, 1));
+    mu_json_set(arena, &cause, MU_STR("_streamingValidation"), array_of(list, 1));
     return cause;
 }
 

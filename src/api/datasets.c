@@ -46,17 +46,17 @@ static mu_code add_table_name(const mu_api_call *call, mu_arena *arena, mu_json 
 {
     uint32_t n;
     const mu_document *list;
-    const mu_json *given = mu_api_json_get(json, MU_STR("tags"));
+    const mu_json *given = mu_json_get(json, MU_STR("tags"));
     mu_json tags = given == NULL ? (mu_json){.kind = MU_JSON_OBJECT} : *given;
-    if (mu_api_json_get(&tags, TABLE_NAME) == NULL) {
+    if (mu_json_get(&tags, TABLE_NAME) == NULL) {
         mu_str name = table_name(arena, mu_json_member_string(json, MU_STR("name"), MU_STR("")));
         MU_TRY(mu_document_list(call->api->options.documents, arena, call->place, KIND, &n, &list,
                                 err));
         if (has_table_name(list, n, arena, name))
             name = mu_arena_format(arena, MU_STR_FMT "_%.6s", MU_STR_ARG(name), id.ptr);
-        mu_api_json_set(arena, &tags, TABLE_NAME, mu_api_json_strings(arena, 1, &name));
+        mu_json_set(arena, &tags, TABLE_NAME, mu_json_strings(arena, 1, &name));
     }
-    mu_api_json_set(arena, json, MU_STR("tags"), tags);
+    mu_json_set(arena, json, MU_STR("tags"), tags);
     return MU_OK;
 }
 
@@ -83,10 +83,10 @@ static mu_code check_dataset(const mu_json *json, mu_err *err)
     mu_str name = mu_json_member_string(json, MU_STR("name"), MU_STR(""));
     if (name.len == 0 || name.len > NAME_BYTES)
         return mu_fail(err, MU_E_INPUT, "name must be a text of 1 to %u bytes", NAME_BYTES);
-    const mu_json *schema = mu_api_json_at(json, MU_STR("schemaRef.id"));
+    const mu_json *schema = mu_json_at(json, MU_STR("schemaRef.id"));
     if (schema == NULL || schema->kind != MU_JSON_STRING || schema->string.len == 0)
         return mu_fail(err, MU_E_INPUT, "schemaRef.id is missing");
-    return check_tags(mu_api_json_get(json, MU_STR("tags")), err);
+    return check_tags(mu_json_get(json, MU_STR("tags")), err);
 }
 
 /* A data set takes data by a schema of the sandbox, or by a class alone (P8). Clients read what
@@ -94,7 +94,7 @@ static mu_code check_dataset(const mu_json *json, mu_err *err)
 static mu_code classify(const mu_api_call *call, mu_arena *arena, mu_json *json, mu_err *err)
 {
     const mu_api_registry *held;
-    mu_str id = mu_api_json_at(json, MU_STR("schemaRef.id"))->string;
+    mu_str id = mu_json_at(json, MU_STR("schemaRef.id"))->string;
     MU_TRY(mu_api_registry_acquire(call->api, call->sandbox, &held, err));
     const mu_xdm_schema *schema = mu_registry_schema(held->registry, id);
     bool is_known = schema != NULL;
@@ -104,40 +104,40 @@ static mu_code classify(const mu_api_call *call, mu_arena *arena, mu_json *json,
         return mu_fail(err, MU_E_INPUT, "schemaRef.id names no schema: " MU_STR_FMT,
                        MU_STR_ARG(id));
     mu_str behavior = is_event ? MU_STR("time-series") : MU_STR("record");
-    mu_api_json_set(arena, json, MU_STR("classification"),
-                    MU_API_OBJECT(arena, {MU_STR("dataBehavior"), mu_api_json_string(behavior)},
-                                  {MU_STR("managedBy"), mu_api_json_string(MU_STR("CUSTOMER"))}));
+    mu_json_set(arena, json, MU_STR("classification"),
+                MU_JSON_OBJECT_OF(arena, {MU_STR("dataBehavior"), mu_json_of_string(behavior)},
+                                  {MU_STR("managedBy"), mu_json_of_string(MU_STR("CUSTOMER"))}));
     return MU_OK;
 }
 
 static mu_json views_of(mu_arena *arena, mu_str id, mu_str view)
 {
-    return mu_api_json_string(
-        mu_arena_format(arena, "@/dataSets/" MU_STR_FMT "/views/" MU_STR_FMT "/files",
-                        MU_STR_ARG(id), MU_STR_ARG(view)));
+    return mu_json_of_string(mu_arena_format(arena,
+                                             "@/dataSets/" MU_STR_FMT "/views/" MU_STR_FMT "/files",
+                                             MU_STR_ARG(id), MU_STR_ARG(view)));
 }
 
 /* What the server says itself, whatever the body has. */
 static void add_server_members(const mu_api_call *call, mu_arena *arena, mu_json *json, mu_str id)
 {
-    mu_json now = mu_api_json_integer(mu_api_now_ms(call->api));
-    mu_json user = mu_api_json_string(call->client_id);
+    mu_json now = mu_json_of_integer(mu_api_now_ms(call->api));
+    mu_json user = mu_json_of_string(call->client_id);
     mu_str view = mu_api_hex(arena, 24);
-    const mu_api_member members[] = {
-        {MU_STR("version"), mu_api_json_string(MU_STR("1.0.0"))},
-        {MU_STR("imsOrg"), mu_api_json_string(call->organization)},
-        {MU_STR("sandboxId"), mu_api_json_string(call->sandbox->id)},
+    const mu_json_pair members[] = {
+        {MU_STR("version"), mu_json_of_string(MU_STR("1.0.0"))},
+        {MU_STR("imsOrg"), mu_json_of_string(call->organization)},
+        {MU_STR("sandboxId"), mu_json_of_string(call->sandbox->id)},
         {MU_STR("created"), now},
         {MU_STR("updated"), now},
         {MU_STR("createdClient"), user},
         {MU_STR("createdUser"), user},
         {MU_STR("updatedUser"), user},
-        {MU_STR("viewId"), mu_api_json_string(view)},
+        {MU_STR("viewId"), mu_json_of_string(view)},
         {MU_STR("files"), views_of(arena, id, view)},
-        {MU_STR("state"), mu_api_json_string(MU_STR("ACTIVE"))},
+        {MU_STR("state"), mu_json_of_string(MU_STR("ACTIVE"))},
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        mu_api_json_set(arena, json, members[i].name, members[i].value);
+        mu_json_set(arena, json, members[i].name, members[i].value);
 }
 
 static mu_http_outcome answer_id(mu_http_request *request, mu_http_response *response,
@@ -145,14 +145,14 @@ static mu_http_outcome answer_id(mu_http_request *request, mu_http_response *res
 {
     mu_arena *arena = mu_http_request_arena(request);
     mu_str link = mu_arena_format(arena, "@/dataSets/" MU_STR_FMT, MU_STR_ARG(id));
-    mu_json json = mu_api_json_strings(arena, 1, &link);
+    mu_json json = mu_json_strings(arena, 1, &link);
     return mu_api_answer(response, status, &json);
 }
 
 static mu_code add_dataset(const mu_api_call *call, mu_arena *arena, mu_json *json, mu_str id,
                            mu_err *err)
 {
-    mu_api_json_unset(arena, json, MU_STR("id"));
+    mu_json_unset(arena, json, MU_STR("id"));
     MU_TRY(check_dataset(json, err));
     MU_TRY(classify(call, arena, json, err));
     add_server_members(call, arena, json, id);
@@ -193,7 +193,7 @@ static mu_json projected(mu_arena *arena, const mu_http_pairs *query, const mu_j
         mu_str name = mu_str_trim((mu_str){names.ptr, len});
         const mu_json *member = mu_json_member(json, name);
         if (member != NULL)
-            mu_api_json_set(arena, &out, name, *member);
+            mu_json_set(arena, &out, name, *member);
         len = comma == SIZE_MAX ? len : len + 1;
         names = (mu_str){names.ptr + len, names.len - len};
     }
@@ -212,7 +212,7 @@ static mu_http_outcome get_dataset(mu_http_request *request, mu_http_response *r
     mu_str id = mu_http_request_parameter(request, MU_STR("id"));
     if (mu_api_document_get(api, arena, call->place, KIND, id, &document, &json, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
-    mu_api_json_set(arena, &map, id, projected(arena, mu_http_request_query(request), &json));
+    mu_json_set(arena, &map, id, projected(arena, mu_http_request_query(request), &json));
     return mu_api_answer(response, 200, &map);
 }
 
@@ -256,10 +256,10 @@ static mu_code add_page(mu_http_request *request, uint32_t n, const mu_document 
         const mu_document *document = &list[is_backwards ? n - 1 - i : i];
         mu_json json;
         bool wanted;
-        MU_TRY(mu_api_json_parse(arena, document->json, &json, err));
+        MU_TRY(mu_json_parse(arena, document->json, &json, err));
         MU_TRY(is_wanted(query, arena, &json, &wanted, err));
         if (wanted && n_wanted++ >= page->start)
-            mu_api_json_set(arena, map, document->id, projected(arena, query, &json));
+            mu_json_set(arena, map, document->id, projected(arena, query, &json));
     }
     return MU_OK;
 }
@@ -287,8 +287,8 @@ static mu_http_outcome list_datasets(mu_http_request *request, mu_http_response 
 
 static bool is_same_schema(const mu_json *a, const mu_json *b)
 {
-    const mu_json *x = mu_api_json_at(a, MU_STR("schemaRef.id"));
-    const mu_json *y = mu_api_json_at(b, MU_STR("schemaRef.id"));
+    const mu_json *x = mu_json_at(a, MU_STR("schemaRef.id"));
+    const mu_json *y = mu_json_at(b, MU_STR("schemaRef.id"));
     return x != NULL && y != NULL && y->kind == MU_JSON_STRING &&
            mu_str_equal(x->string, y->string);
 }
@@ -302,14 +302,14 @@ static void keep_server_members(const mu_api_call *call, mu_arena *arena, const 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const mu_json *member = mu_json_member(before, mu_str_from(names[i]));
         if (member != NULL)
-            mu_api_json_set(arena, after, mu_str_from(names[i]), *member);
+            mu_json_set(arena, after, mu_str_from(names[i]), *member);
     }
-    mu_api_json_set(arena, after, MU_STR("version"),
-                    mu_api_json_string(
-                        mu_arena_format(arena, "1.0.%llu", (unsigned long long)document->version)));
-    mu_api_json_set(arena, after, MU_STR("updated"), mu_api_json_integer(mu_api_now_ms(call->api)));
-    mu_api_json_set(arena, after, MU_STR("updatedUser"), mu_api_json_string(call->client_id));
-    mu_api_json_unset(arena, after, MU_STR("id"));
+    mu_json_set(arena, after, MU_STR("version"),
+                mu_json_of_string(
+                    mu_arena_format(arena, "1.0.%llu", (unsigned long long)document->version)));
+    mu_json_set(arena, after, MU_STR("updated"), mu_json_of_integer(mu_api_now_ms(call->api)));
+    mu_json_set(arena, after, MU_STR("updatedUser"), mu_json_of_string(call->client_id));
+    mu_json_unset(arena, after, MU_STR("id"));
 }
 
 static mu_code change_dataset(mu_http_request *request, const mu_json *body, mu_str id, mu_err *err)
@@ -320,10 +320,10 @@ static mu_code change_dataset(mu_http_request *request, const mu_json *body, mu_
     mu_json before;
     MU_TRY(mu_api_document_get(call->api, arena, call->place, KIND, id, &document, &before, err));
     mu_json after = before;
-    if (mu_api_is_operations(body))
-        MU_TRY(mu_api_patch(arena, &after, body, err));
+    if (mu_json_is_patch_body(body))
+        MU_TRY(mu_json_apply_patch(arena, &after, body, err));
     else
-        MU_TRY(mu_api_merge(arena, &after, body, err));
+        MU_TRY(mu_json_merge(arena, &after, body, err));
     MU_TRY(check_dataset(&after, err));
     if (!is_same_schema(&before, &after))
         return mu_fail(err, MU_E_INPUT, "the schema of a data set cannot be changed");

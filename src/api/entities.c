@@ -58,7 +58,7 @@ static mu_str next_href(mu_http_request *request, mu_str next)
 
 static void add_links(mu_arena *arena, mu_json *page, mu_json next)
 {
-    mu_api_json_set(arena, page, MU_STR("_links"), MU_API_OBJECT(arena, {MU_STR("next"), next}));
+    mu_json_set(arena, page, MU_STR("_links"), MU_JSON_OBJECT_OF(arena, {MU_STR("next"), next}));
 }
 
 static mu_http_outcome answer_one(mu_http_request *request, mu_http_response *response,
@@ -81,10 +81,10 @@ static mu_http_outcome answer_one(mu_http_request *request, mu_http_response *re
     if (ask->class == MU_ENTITY_EVENT) {
         mu_str href = next_href(request, answer.next);
         add_links(ask->arena, &answer.json,
-                  MU_API_OBJECT(ask->arena, {MU_STR("href"), mu_api_json_string(href)}));
+                  MU_JSON_OBJECT_OF(ask->arena, {MU_STR("href"), mu_json_of_string(href)}));
         return mu_api_answer(response, 200, &answer.json);
     }
-    mu_json map = MU_API_OBJECT(ask->arena, {target.xid, answer.json});
+    mu_json map = MU_JSON_OBJECT_OF(ask->arena, {target.xid, answer.json});
     return mu_api_answer(response, 200, &map);
 }
 
@@ -108,10 +108,9 @@ static mu_str namespace_of(mu_arena *arena, const mu_json *json)
 {
     if (json == NULL)
         return MU_STR("");
-    const mu_json *value =
-        json->kind != MU_JSON_OBJECT ? json : mu_api_json_get(json, MU_STR("code"));
+    const mu_json *value = json->kind != MU_JSON_OBJECT ? json : mu_json_get(json, MU_STR("code"));
     if (value == NULL)
-        value = mu_api_json_get(json, MU_STR("id"));
+        value = mu_json_get(json, MU_STR("id"));
     if (value != NULL && value->kind == MU_JSON_INTEGER)
         return mu_arena_format(arena, "%lld", (long long)value->integer);
     return value != NULL && value->kind == MU_JSON_STRING ? value->string : MU_STR("");
@@ -123,10 +122,10 @@ static mu_code body_target(const mu_entity_ask *ask, const mu_json *json, mu_ent
     if (json->kind != MU_JSON_OBJECT)
         return mu_fail(err, MU_E_INPUT, "identities must be a list of objects");
     mu_str id = mu_json_member_string(json, MU_STR("relatedEntityId"), MU_STR(""));
-    const mu_json *code = mu_api_json_get(json, MU_STR("relatedEntityIdNS"));
+    const mu_json *code = mu_json_get(json, MU_STR("relatedEntityIdNS"));
     if (id.len == 0) {
         id = mu_json_member_string(json, MU_STR("entityId"), MU_STR(""));
-        code = mu_api_json_get(json, MU_STR("entityIdNS"));
+        code = mu_json_get(json, MU_STR("entityIdNS"));
     }
     MU_TRY(mu_entity_target_find(ask, id, namespace_of(ask->arena, code), out, err));
     out->start = mu_json_member_string(json, MU_STR("start"), MU_STR(""));
@@ -135,22 +134,21 @@ static mu_code body_target(const mu_entity_ask *ask, const mu_json *json, mu_ent
 
 static mu_json requested(mu_arena *arena, const mu_entity_target *target)
 {
-    mu_json out = MU_API_OBJECT(arena, {MU_STR("entityId"), mu_api_json_string(target->id)});
+    mu_json out = MU_JSON_OBJECT_OF(arena, {MU_STR("entityId"), mu_json_of_string(target->id)});
     if (target->namespace_code.len > 0)
-        mu_api_json_set(
-            arena, &out, MU_STR("entityIdNS"),
-            MU_API_OBJECT(arena,
-                          {MU_STR("code"), mu_api_json_string(target->identity.namespace_code)}));
+        mu_json_set(arena, &out, MU_STR("entityIdNS"),
+                    MU_JSON_OBJECT_OF(arena, {MU_STR("code"),
+                                              mu_json_of_string(target->identity.namespace_code)}));
     return out;
 }
 
 static mu_json unknown_entity(mu_arena *arena, const mu_entity_target *target)
 {
     const mu_str empty = MU_STR("");
-    return MU_API_OBJECT(arena, {MU_STR("entityId"), mu_api_json_string(target->xid)},
-                         {MU_STR("sources"), mu_api_json_strings(arena, 1, &empty)},
-                         {MU_STR("entity"), (mu_json){.kind = MU_JSON_OBJECT}},
-                         {MU_STR("lastModifiedAt"), mu_entity_json_time(arena, 0)});
+    return MU_JSON_OBJECT_OF(arena, {MU_STR("entityId"), mu_json_of_string(target->xid)},
+                             {MU_STR("sources"), mu_json_strings(arena, 1, &empty)},
+                             {MU_STR("entity"), (mu_json){.kind = MU_JSON_OBJECT}},
+                             {MU_STR("lastModifiedAt"), mu_entity_json_time(arena, 0)});
 }
 
 /* The body for the next page of one identity. */
@@ -158,11 +156,11 @@ static mu_json next_payload(mu_arena *arena, const mu_json *body, const mu_json 
                             mu_str next)
 {
     mu_json one = *identity, payload = *body;
-    mu_api_json_set(arena, &one, MU_STR("start"), mu_api_json_string(next));
+    mu_json_set(arena, &one, MU_STR("start"), mu_json_of_string(next));
     mu_json *list = MU_NEW(arena, mu_json);
     *list = one;
-    mu_api_json_set(arena, &payload, MU_STR("identities"),
-                    (mu_json){.kind = MU_JSON_ARRAY, .n = 1, .items = list});
+    mu_json_set(arena, &payload, MU_STR("identities"),
+                (mu_json){.kind = MU_JSON_ARRAY, .n = 1, .items = list});
     return payload;
 }
 
@@ -172,24 +170,25 @@ static mu_json finished(const mu_entity_ask *ask, const mu_json *body, const mu_
     mu_arena *arena = ask->arena;
     mu_json json = answer->status == 404 ? unknown_entity(arena, target) : answer->json;
     if (ask->class == MU_ENTITY_EVENT) {
-        mu_json link = MU_API_OBJECT(
+        mu_json link = MU_JSON_OBJECT_OF(
             arena, {MU_STR("href"),
-                    mu_api_json_string(answer->next.len == 0 ? MU_STR("") : MU_STR("/entities"))});
+                    mu_json_of_string(answer->next.len == 0 ? MU_STR("") : MU_STR("/entities"))});
         if (answer->next.len > 0)
-            mu_api_json_set(arena, &link, MU_STR("payload"),
-                            next_payload(arena, body, identity, answer->next));
+            mu_json_set(arena, &link, MU_STR("payload"),
+                        next_payload(arena, body, identity, answer->next));
         add_links(arena, &json, link);
     }
-    mu_api_json_set(arena, &json, MU_STR("requestedIdentity"), requested(arena, target));
+    mu_json_set(arena, &json, MU_STR("requestedIdentity"), requested(arena, target));
     return json;
 }
 
 static mu_json refused(mu_arena *arena)
 {
-    return MU_API_OBJECT(arena, {MU_STR("message"), mu_api_json_string(mu_str_from(too_many))},
-                         {MU_STR("cause"), mu_api_json_string(MU_STR("The identity graph exceeds "
-                                                                     "its limit"))},
-                         {MU_STR("statusCode"), mu_api_json_string(MU_STR("422"))});
+    return MU_JSON_OBJECT_OF(
+        arena, {MU_STR("message"), mu_json_of_string(mu_str_from(too_many))},
+        {MU_STR("cause"), mu_json_of_string(MU_STR("The identity graph exceeds "
+                                                   "its limit"))},
+        {MU_STR("statusCode"), mu_json_of_string(MU_STR("422"))});
 }
 
 /* As a map of answers; as a list as soon as one identity fails (docs/decisions/0122). */
@@ -220,14 +219,14 @@ static mu_code add_answer(mu_entity_ask *ask, const mu_json *body, const mu_json
     b->has_failed = b->has_failed || failed;
     mu_entity_list_add(&b->map, target.xid, json);
     mu_entity_list_add(&b->list, MU_STR(""),
-                       MU_API_OBJECT(ask->arena, {MU_STR("xid"), mu_api_json_string(target.xid)},
-                                     {failed ? MU_STR("error") : MU_STR("result"), json}));
+                       MU_JSON_OBJECT_OF(ask->arena, {MU_STR("xid"), mu_json_of_string(target.xid)},
+                                         {failed ? MU_STR("error") : MU_STR("result"), json}));
     return MU_OK;
 }
 
 static mu_code answer_all(mu_entity_ask *ask, const mu_json *body, bulk *b, mu_err *err)
 {
-    const mu_json *identities = mu_api_json_get(body, MU_STR("identities"));
+    const mu_json *identities = mu_json_get(body, MU_STR("identities"));
     if (identities == NULL || identities->kind != MU_JSON_ARRAY || identities->n == 0)
         return mu_fail(err, MU_E_INPUT, "identities must be a list of at least one identity");
     if (identities->n > MU_ENTITY_IDENTITIES_MAX)

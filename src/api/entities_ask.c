@@ -203,7 +203,7 @@ mu_code mu_entity_ask_query(mu_http_request *request, mu_entity_ask *out, mu_err
 static mu_code body_integer(const mu_json *json, const char *path, int64_t otherwise, int64_t *out,
                             mu_err *err)
 {
-    const mu_json *value = mu_api_json_at(json, mu_str_from(path));
+    const mu_json *value = mu_json_at(json, mu_str_from(path));
     *out = otherwise;
     if (value == NULL || value->kind == MU_JSON_NULL)
         return MU_OK;
@@ -216,7 +216,7 @@ static mu_code body_integer(const mu_json *json, const char *path, int64_t other
 
 static mu_code body_text(const mu_json *json, const char *path, mu_str *out, mu_err *err)
 {
-    const mu_json *value = mu_api_json_at(json, mu_str_from(path));
+    const mu_json *value = mu_json_at(json, mu_str_from(path));
     *out = MU_STR("");
     if (value == NULL || value->kind == MU_JSON_NULL)
         return MU_OK;
@@ -236,7 +236,7 @@ static mu_code body_time(const mu_json *body, const char *path, int64_t *out, mu
 
 static mu_code body_fields(mu_entity_ask *ask, const mu_json *body, mu_err *err)
 {
-    const mu_json *fields = mu_api_json_get(body, MU_STR("fields"));
+    const mu_json *fields = mu_json_get(body, MU_STR("fields"));
     mu_entity_list list = {.arena = ask->arena};
     if (fields == NULL)
         return MU_OK;

@@ -205,10 +205,10 @@ static mu_code child_of(const paging *p, mu_value event, mu_json *out, mu_err *e
     mu_arena *arena = p->ask->arena;
     mu_json entity;
     MU_TRY(mu_content_event_json(arena, p->schema, NULL, event, &entity, err));
-    *out = MU_API_OBJECT(
-        arena, {MU_STR("relatedEntityId"), mu_api_json_string(p->target->xid)},
-        {MU_STR("entityId"), mu_api_json_string(text_of(event, p->id))},
-        {MU_STR("timestamp"), mu_api_json_integer(time_of(event, p->timestamp))},
+    *out = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("relatedEntityId"), mu_json_of_string(p->target->xid)},
+        {MU_STR("entityId"), mu_json_of_string(text_of(event, p->id))},
+        {MU_STR("timestamp"), mu_json_of_integer(time_of(event, p->timestamp))},
         {MU_STR("entity"), mu_entity_select(p->ask, &entity)},
         {MU_STR("lastModifiedAt"), mu_entity_json_time(arena, time_of(event, p->received))});
     return MU_OK;
@@ -246,16 +246,16 @@ static mu_json page_json(const mu_entity_ask *ask, const mu_entity_list *childre
     mu_str first = children->n == 0
                        ? MU_STR("")
                        : mu_json_member_string(&children->items[0], MU_STR("entityId"), MU_STR(""));
-    return MU_API_OBJECT(
+    return MU_JSON_OBJECT_OF(
         ask->arena,
         {MU_STR("_page"),
-         MU_API_OBJECT(
+         MU_JSON_OBJECT_OF(
              ask->arena,
              {MU_STR("orderby"),
-              mu_api_json_string(ask->is_descending ? MU_STR("-timestamp") : MU_STR("timestamp"))},
-             {MU_STR("start"), mu_api_json_string(first)},
-             {MU_STR("count"), mu_api_json_integer(children->n)},
-             {MU_STR("next"), mu_api_json_string(next_id)})},
+              mu_json_of_string(ask->is_descending ? MU_STR("-timestamp") : MU_STR("timestamp"))},
+             {MU_STR("start"), mu_json_of_string(first)},
+             {MU_STR("count"), mu_json_of_integer(children->n)},
+             {MU_STR("next"), mu_json_of_string(next_id)})},
         {MU_STR("children"), mu_entity_list_array(children)});
 }
 

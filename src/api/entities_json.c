@@ -41,7 +41,7 @@ mu_json mu_entity_json_time(mu_arena *arena, int64_t ms)
     char text[MU_TIME_TEXT_MAX];
     int64_t rest = ms % 1000;
     size_t len = mu_format_time(ms - rest - (rest < 0 ? 1000 : 0), text);
-    return mu_api_json_string(mu_arena_copy(arena, (mu_str){text, len}));
+    return mu_json_of_string(mu_arena_copy(arena, (mu_str){text, len}));
 }
 
 static mu_json time_text(mu_arena *arena, mu_value value)
@@ -49,7 +49,7 @@ static mu_json time_text(mu_arena *arena, mu_value value)
     char text[MU_TIME_TEXT_MAX];
     size_t len = value.kind == MU_TYPE_DATE ? mu_format_date(value.integer, text)
                                             : mu_format_time(value.integer, text);
-    return mu_api_json_string(mu_arena_copy(arena, (mu_str){text, len}));
+    return mu_json_of_string(mu_arena_copy(arena, (mu_str){text, len}));
 }
 
 static mu_json container(mu_arena *arena, mu_value value)
@@ -75,13 +75,13 @@ mu_json mu_entity_json_of(mu_arena *arena, mu_value value)
 {
     switch (value.kind) {
     case MU_TYPE_BOOLEAN:
-        return mu_api_json_boolean(value.boolean);
+        return mu_json_of_boolean(value.boolean);
     case MU_TYPE_INTEGER:
-        return mu_api_json_integer(value.integer);
+        return mu_json_of_integer(value.integer);
     case MU_TYPE_DOUBLE:
         return (mu_json){.kind = MU_JSON_DOUBLE, .number = value.number};
     case MU_TYPE_STRING:
-        return mu_api_json_string(value.string);
+        return mu_json_of_string(value.string);
     case MU_TYPE_DATE:
     case MU_TYPE_TIMESTAMP:
         return time_text(arena, value);

@@ -33,7 +33,7 @@ static mu_str dotted_path(mu_arena *arena, mu_str pointer)
 static void add_hidden_paths(mu_arena *arena, const mu_json *options, mu_entity_list *out)
 {
     for (uint32_t i = 0; options != NULL && options->kind == MU_JSON_ARRAY && i < options->n; i++) {
-        const mu_json *path = mu_api_json_at(&options->items[i], MU_STR("option.schemaPath"));
+        const mu_json *path = mu_json_at(&options->items[i], MU_STR("option.schemaPath"));
         if (path == NULL || path->kind != MU_JSON_STRING ||
             !has_label(mu_json_member(&options->items[i], MU_STR("labels"))))
             continue;
@@ -52,7 +52,7 @@ mu_code mu_entity_labels_read(mu_entity_ask *ask, mu_err *err)
                             MU_STR("datasetLabels"), &n, &list, err));
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
-        MU_TRY(mu_api_json_parse(ask->arena, list[i].json, &json, err));
+        MU_TRY(mu_json_parse(ask->arena, list[i].json, &json, err));
         if (has_label(mu_json_member(&json, MU_STR("labels"))))
             mu_entity_list_add(&datasets, list[i].id, (mu_json){.kind = MU_JSON_NULL});
         add_hidden_paths(ask->arena, mu_json_member(&json, MU_STR("optionalLabels")), &paths);

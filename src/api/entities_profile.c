@@ -89,7 +89,8 @@ static mu_json identity_map(const mu_entity_ask *ask, uint32_t n, const shown_id
     for (uint32_t i = 0; i < n; i++) {
         mu_entity_list_add(
             &ids, MU_STR(""),
-            MU_API_OBJECT(ask->arena, {MU_STR("id"), mu_api_json_string(list[i].identity.value)}));
+            MU_JSON_OBJECT_OF(ask->arena,
+                              {MU_STR("id"), mu_json_of_string(list[i].identity.value)}));
         bool is_last = i + 1 == n || !mu_str_equal(list[i + 1].identity.namespace_code,
                                                    list[i].identity.namespace_code);
         if (!is_last)
@@ -104,13 +105,13 @@ static mu_json identity_list(const mu_entity_ask *ask, uint32_t n, const shown_i
 {
     mu_entity_list out = {.arena = ask->arena};
     for (uint32_t i = 0; i < n; i++) {
-        mu_json item = MU_API_OBJECT(
-            ask->arena, {MU_STR("id"), mu_api_json_string(list[i].identity.value)},
+        mu_json item = MU_JSON_OBJECT_OF(
+            ask->arena, {MU_STR("id"), mu_json_of_string(list[i].identity.value)},
             {MU_STR("namespace"),
-             MU_API_OBJECT(ask->arena,
-                           {MU_STR("code"), mu_api_json_string(list[i].identity.namespace_code)})});
+             MU_JSON_OBJECT_OF(ask->arena, {MU_STR("code"),
+                                            mu_json_of_string(list[i].identity.namespace_code)})});
         if (list[i].is_primary)
-            mu_api_json_set(ask->arena, &item, MU_STR("primary"), mu_api_json_boolean(true));
+            mu_json_set(ask->arena, &item, MU_STR("primary"), mu_json_of_boolean(true));
         mu_entity_list_add(&out, MU_STR(""), item);
     }
     return mu_entity_list_array(&out);
@@ -124,7 +125,7 @@ static mu_json identity_graph(const mu_entity_ask *ask, const mu_graph_cluster *
     for (uint32_t i = 0; i < view->n_identities; i++) {
         mu_str xid = mu_entity_xid(ask, cluster->identities[view->identities[i]].identity);
         if (xid.len > 0)
-            mu_entity_list_add(&out, MU_STR(""), mu_api_json_string(xid));
+            mu_entity_list_add(&out, MU_STR(""), mu_json_of_string(xid));
     }
     return mu_entity_list_array(&out);
 }
@@ -136,16 +137,16 @@ static mu_json entity_of(const mu_entity_ask *ask, const mu_graph_cluster *clust
 {
     mu_json all = mu_entity_json_of(ask->arena, view->attributes);
     const shown_identity *list = shown_identities(ask, cluster, view);
-    mu_api_json_set(ask->arena, &all, MU_STR("identityMap"),
-                    identity_map(ask, view->n_identities, list));
+    mu_json_set(ask->arena, &all, MU_STR("identityMap"),
+                identity_map(ask, view->n_identities, list));
     const mu_json *memberships = mu_json_member(&all, MU_STR("segmentMembership"));
     if (memberships != NULL)
-        mu_api_json_set(ask->arena, &all, MU_STR("segmentMembership"),
-                        mu_entity_memberships(ask->arena, memberships, ask->now_ms));
+        mu_json_set(ask->arena, &all, MU_STR("segmentMembership"),
+                    mu_entity_memberships(ask->arena, memberships, ask->now_ms));
     mu_json entity = mu_entity_select(ask, &all);
     if (ask->wants_identities)
-        mu_api_json_set(ask->arena, &entity, MU_STR("identities"),
-                        identity_list(ask, view->n_identities, list));
+        mu_json_set(ask->arena, &entity, MU_STR("identities"),
+                    identity_list(ask, view->n_identities, list));
     return entity;
 }
 
@@ -153,12 +154,12 @@ static mu_json profile_json(const mu_entity_ask *ask, const mu_entity_target *ta
                             const mu_graph_cluster *cluster, const mu_profile_view *view)
 {
     mu_arena *arena = ask->arena;
-    return MU_API_OBJECT(
-        arena, {MU_STR("entityId"), mu_api_json_string(target->xid)},
+    return MU_JSON_OBJECT_OF(
+        arena, {MU_STR("entityId"), mu_json_of_string(target->xid)},
         {MU_STR("mergePolicy"),
-         MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(ask->policy.id)})},
-        {MU_STR("sources"), mu_api_json_strings(arena, view->n_sources, view->sources)},
-        {MU_STR("tags"), mu_api_json_strings(arena, view->n_tags, view->tags)},
+         MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(ask->policy.id)})},
+        {MU_STR("sources"), mu_json_strings(arena, view->n_sources, view->sources)},
+        {MU_STR("tags"), mu_json_strings(arena, view->n_tags, view->tags)},
         {MU_STR("identityGraph"), identity_graph(ask, cluster, view)},
         {MU_STR("entity"), entity_of(ask, cluster, view)},
         {MU_STR("lastModifiedAt"), mu_entity_json_time(arena, view->last_modified_ms)});

@@ -309,6 +309,14 @@ mu_http_outcome mu_api_problem(mu_http_request *request, mu_http_response *respo
     return MU_HTTP_DONE;
 }
 
+mu_http_outcome mu_api_refuse(mu_http_request *request, mu_http_response *response,
+                              const mu_http_ups_error *error)
+{
+    mu_http_response_status(response, error->status);
+    mu_http_write_ups_error(mu_http_response_json(response), mu_http_request_id(request), error);
+    return MU_HTTP_DONE;
+}
+
 mu_http_outcome mu_api_problem_format(mu_http_request *request, mu_http_response *response,
                                       unsigned status, mu_str code, const char *format, ...)
 {

@@ -97,8 +97,8 @@ static bool value_matches(const property_filter *filter, const mu_json *json)
 /* The member with that very name, else by dots. */
 static const mu_json *value_at(const mu_json *json, mu_str path)
 {
-    const mu_json *direct = mu_api_json_get(json, path);
-    return direct != NULL ? direct : mu_api_json_at(json, path);
+    const mu_json *direct = mu_json_get(json, path);
+    return direct != NULL ? direct : mu_json_at(json, path);
 }
 
 mu_code mu_api_property_matches(const mu_json *json, mu_str property, bool *out, mu_err *err)

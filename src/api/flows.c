@@ -10,20 +10,20 @@
 
 static mu_str text_at(const mu_json *json, const char *path)
 {
-    const mu_json *value = mu_api_json_at(json, mu_str_from(path));
+    const mu_json *value = mu_json_at(json, mu_str_from(path));
     return value != NULL && value->kind == MU_JSON_STRING ? value->string : MU_STR("");
 }
 
 static void set_at(mu_arena *arena, mu_json *json, const char *outer, const char *middle,
                    const char *name, mu_json value)
 {
-    const mu_json *a = mu_api_json_get(json, mu_str_from(outer));
+    const mu_json *a = mu_json_get(json, mu_str_from(outer));
     mu_json first = a == NULL ? (mu_json){.kind = MU_JSON_OBJECT} : *a;
-    const mu_json *b = mu_api_json_get(&first, mu_str_from(middle));
+    const mu_json *b = mu_json_get(&first, mu_str_from(middle));
     mu_json second = b == NULL ? (mu_json){.kind = MU_JSON_OBJECT} : *b;
-    mu_api_json_set(arena, &second, mu_str_from(name), value);
-    mu_api_json_set(arena, &first, mu_str_from(middle), second);
-    mu_api_json_set(arena, json, mu_str_from(outer), first);
+    mu_json_set(arena, &second, mu_str_from(name), value);
+    mu_json_set(arena, &first, mu_str_from(middle), second);
+    mu_json_set(arena, json, mu_str_from(outer), first);
 }
 
 /* -------- connections -------- */
@@ -39,17 +39,17 @@ static mu_code prepare_connection(mu_api_call *call, mu_arena *arena, mu_json *j
         return mu_fail(err, MU_E_INPUT, "name is missing");
     if (text_at(json, "connectionSpec.id").len == 0)
         return mu_fail(err, MU_E_INPUT, "connectionSpec.id is missing");
-    if (mu_api_json_get(json, MU_STR("state")) == NULL)
-        mu_api_json_set(arena, json, MU_STR("state"), mu_api_json_string(MU_STR("enabled")));
+    if (mu_json_get(json, MU_STR("state")) == NULL)
+        mu_json_set(arena, json, MU_STR("state"), mu_json_of_string(MU_STR("enabled")));
     if (!is_streaming(json))
         return MU_OK;
     mu_str type = text_at(json, "auth.params.dataType");
     if (type.len > 0 && !mu_str_equal(type, MU_STR("xdm")) && !mu_str_equal(type, MU_STR("raw")))
         return mu_fail(err, MU_E_INPUT, "auth.params.dataType must be xdm or raw");
     if (text_at(json, "auth.params.inletId").len == 0)
-        set_at(arena, json, "auth", "params", "inletId", mu_api_json_string(mu_api_hex(arena, 64)));
+        set_at(arena, json, "auth", "params", "inletId", mu_json_of_string(mu_api_hex(arena, 64)));
     set_at(arena, json, "auth", "params", "inletOrganization",
-           mu_api_json_string(call->organization));
+           mu_json_of_string(call->organization));
     return MU_OK;
 }
 
@@ -61,7 +61,7 @@ static void complete_connection(mu_http_request *request, mu_json *json)
         return;
     mu_str url = mu_arena_format(arena, MU_STR_FMT "/collection/" MU_STR_FMT,
                                  MU_STR_ARG(mu_http_request_base_url(request)), MU_STR_ARG(id));
-    set_at(arena, json, "auth", "params", "inletUrl", mu_api_json_string(url));
+    set_at(arena, json, "auth", "params", "inletUrl", mu_json_of_string(url));
 }
 
 /* -------- flows and what they join -------- */
@@ -71,8 +71,8 @@ static mu_code prepare_named(mu_api_call *call, mu_arena *arena, mu_json *json, 
     (void)call;
     if (text_at(json, "name").len == 0)
         return mu_fail(err, MU_E_INPUT, "name is missing");
-    if (mu_api_json_get(json, MU_STR("state")) == NULL)
-        mu_api_json_set(arena, json, MU_STR("state"), mu_api_json_string(MU_STR("enabled")));
+    if (mu_json_get(json, MU_STR("state")) == NULL)
+        mu_json_set(arena, json, MU_STR("state"), mu_json_of_string(MU_STR("enabled")));
     return MU_OK;
 }
 

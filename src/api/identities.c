@@ -49,7 +49,7 @@ static mu_code read_lists(cluster_request *r, const mu_json *body, mu_err *err)
     if (body->kind != MU_JSON_OBJECT)
         return mu_fail(err, MU_E_INPUT, "The body must be a JSON object");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const mu_json *list = mu_api_json_get(body, mu_str_from(names[i]));
+        const mu_json *list = mu_json_get(body, mu_str_from(names[i]));
         if (list == NULL)
             continue;
         if (list->kind != MU_JSON_ARRAY)
@@ -62,9 +62,9 @@ static mu_code read_lists(cluster_request *r, const mu_json *body, mu_err *err)
 
 static mu_str body_text(const mu_json *body, const char *name, const char *other, mu_str otherwise)
 {
-    const mu_json *value = mu_api_json_get(body, mu_str_from(name));
+    const mu_json *value = mu_json_get(body, mu_str_from(name));
     if (value == NULL)
-        value = mu_api_json_get(body, mu_str_from(other));
+        value = mu_json_get(body, mu_str_from(other));
     return value != NULL && value->kind == MU_JSON_STRING ? value->string : otherwise;
 }
 
@@ -83,7 +83,7 @@ static mu_code read_graph_body(cluster_request *r, const mu_json *body, mu_err *
     if (!r->has_edges && !mu_str_equal_ascii_nocase(projection, MU_STR("set")))
         return mu_fail(err, MU_E_INPUT, "projection_type must be set or graph");
     r->is_alone = is_none(body_text(body, "graph_type", "graph-type", MU_STR("")));
-    r->has_meta = mu_api_json_truth(mu_json_member(body, MU_STR("require_edge_meta_data")), false);
+    r->has_meta = mu_json_truth(mu_json_member(body, MU_STR("require_edge_meta_data")), false);
     return MU_OK;
 }
 

@@ -127,12 +127,12 @@ static bool read_number(const mu_json *json, int64_t *out)
 
 static mu_code read_address(const mu_json *json, mu_asked *out, mu_err *err)
 {
-    const mu_json *xid = mu_api_json_get(json, MU_STR("xid"));
-    const mu_json *id = mu_api_json_get(json, MU_STR("id"));
-    const mu_json *number = mu_api_json_get(json, MU_STR("nsid"));
-    const mu_json *code = mu_api_json_get(json, MU_STR("ns"));
+    const mu_json *xid = mu_json_get(json, MU_STR("xid"));
+    const mu_json *id = mu_json_get(json, MU_STR("id"));
+    const mu_json *number = mu_json_get(json, MU_STR("nsid"));
+    const mu_json *code = mu_json_get(json, MU_STR("ns"));
     if (code == NULL)
-        code = mu_api_json_get(json, MU_STR("namespace"));
+        code = mu_json_get(json, MU_STR("namespace"));
     if (xid != NULL) {
         out->addressing = MU_ADDRESSED_BY_XID;
         out->xid = xid->kind == MU_JSON_STRING ? xid->string : MU_STR("");

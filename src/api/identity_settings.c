@@ -52,8 +52,8 @@ static mu_code read_item(const mu_json *item, uint32_t n_items, uint32_t n,
                          mu_graph_namespace *namespaces, mu_err *err)
 {
     mu_str code = mu_json_member_string(item, MU_STR("code"), MU_STR(""));
-    const mu_json *priority = mu_api_json_get(item, MU_STR("priority"));
-    const mu_json *unique = mu_api_json_get(item, MU_STR("unique"));
+    const mu_json *priority = mu_json_get(item, MU_STR("priority"));
+    const mu_json *unique = mu_json_get(item, MU_STR("unique"));
     mu_graph_namespace *one = find_code(n, namespaces, code);
     if (code.len == 0)
         return mu_fail(err, MU_E_INPUT, "Each of the namespaces needs a code");
@@ -105,7 +105,7 @@ static mu_code check_order(uint32_t n_ranked, uint32_t n, const mu_graph_namespa
 static mu_code read_body(const mu_json *body, uint32_t n, mu_graph_namespace *namespaces,
                          mu_err *err)
 {
-    const mu_json *items = mu_api_json_get(body, MU_STR("namespaces"));
+    const mu_json *items = mu_json_get(body, MU_STR("namespaces"));
     if (items == NULL || items->kind != MU_JSON_ARRAY)
         return mu_fail(err, MU_E_INPUT, "The body needs namespaces, a list");
     for (uint32_t i = 0; i < n; i++) {

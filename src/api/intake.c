@@ -118,7 +118,7 @@ static mu_code load_datasets(mu_api *api, mu_arena *arena, view_sandbox *out, mu
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
         mu_dataset *dataset = &out->datasets[out->n_datasets];
-        MU_TRY(mu_api_json_parse(arena, documents[i].json, &json, err));
+        MU_TRY(mu_json_parse(arena, documents[i].json, &json, err));
         if (read_dataset(out, documents[i].id, &json, dataset))
             *mu_strmap_put(&out->datasets_by_id, dataset->id, NULL) = out->n_datasets++;
     }
@@ -132,7 +132,7 @@ static mu_code add_target(mu_arena *arena, view_sandbox *out, mu_strmap *targets
                           const mu_document *document, mu_err *err)
 {
     mu_json json;
-    MU_TRY(mu_api_json_parse(arena, document->json, &json, err));
+    MU_TRY(mu_json_parse(arena, document->json, &json, err));
     const mu_json *parameters = mu_json_member(&json, MU_STR("params"));
     mu_str id =
         mu_json_member_string(parameters, MU_STR("dataSetId"),
@@ -147,7 +147,7 @@ static mu_code add_flow(mu_arena *arena, view_sandbox *out, const mu_strmap *tar
                         const mu_document *document, mu_err *err)
 {
     mu_json json;
-    MU_TRY(mu_api_json_parse(arena, document->json, &json, err));
+    MU_TRY(mu_json_parse(arena, document->json, &json, err));
     const mu_json *ids = mu_json_member(&json, MU_STR("targetConnectionIds"));
     for (uint32_t i = 0; ids != NULL && ids->kind == MU_JSON_ARRAY && i < ids->n; i++) {
         const uint64_t *place = ids->items[i].kind == MU_JSON_STRING
@@ -215,7 +215,7 @@ static mu_code load_namespaces(mu_arena *arena, view_sandbox *out, mu_err *err)
     uint32_t n = mu_builtin_namespaces(&builtins);
     out->settings = mu_sandbox_settings(out->sandbox->live, arena);
     if (out->settings.len > 0)
-        MU_TRY(mu_api_json_parse(arena, out->settings, &json, err));
+        MU_TRY(mu_json_parse(arena, out->settings, &json, err));
     const mu_json *own = mu_json_member(&json, MU_STR("namespaces"));
     uint32_t n_own = own != NULL && own->kind == MU_JSON_ARRAY ? own->n : 0;
     mu_graph_namespace *list = MU_NEW_ARRAY(arena, mu_graph_namespace, n + n_own);
@@ -260,15 +260,15 @@ static mu_code load_inlets(mu_api *api, mu_intake_view *view, uint32_t sandbox, 
                             &documents, err));
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
-        MU_TRY(mu_api_json_parse(&view->arena, documents[i].json, &json, err));
-        const mu_json *parameters = mu_api_json_at(&json, MU_STR("auth.params"));
+        MU_TRY(mu_json_parse(&view->arena, documents[i].json, &json, err));
+        const mu_json *parameters = mu_json_at(&json, MU_STR("auth.params"));
         mu_intake_inlet inlet = {
             .id = mu_json_member_string(parameters, MU_STR("inletId"), MU_STR("")),
             .organization =
                 mu_json_member_string(parameters, MU_STR("inletOrganization"), MU_STR("")),
             .sandbox = sandbox,
-            .requires_token = mu_api_json_truth(
-                mu_json_member(parameters, MU_STR("authenticationRequired")), false)};
+            .requires_token =
+                mu_json_truth(mu_json_member(parameters, MU_STR("authenticationRequired")), false)};
         if (inlet.id.len > 0)
             add_inlet(view, &inlet);
     }

@@ -24,15 +24,15 @@ static bool are_texts(const mu_json *list)
 
 static mu_code check_labels(const mu_json *json, mu_err *err)
 {
-    const mu_json *options = mu_api_json_get(json, MU_STR("optionalLabels"));
-    if (!are_texts(mu_api_json_get(json, MU_STR("labels"))))
+    const mu_json *options = mu_json_get(json, MU_STR("optionalLabels"));
+    if (!are_texts(mu_json_get(json, MU_STR("labels"))))
         return mu_fail(err, MU_E_INPUT, "labels must be a list of texts");
     if (options != NULL && options->kind != MU_JSON_ARRAY)
         return mu_fail(err, MU_E_INPUT, "optionalLabels must be a list");
     for (uint32_t i = 0; options != NULL && i < options->n; i++) {
-        const mu_json *path = mu_api_json_at(&options->items[i], MU_STR("option.schemaPath"));
+        const mu_json *path = mu_json_at(&options->items[i], MU_STR("option.schemaPath"));
         if (path == NULL || path->kind != MU_JSON_STRING ||
-            !are_texts(mu_api_json_get(&options->items[i], MU_STR("labels"))))
+            !are_texts(mu_json_get(&options->items[i], MU_STR("labels"))))
             return mu_fail(err, MU_E_INPUT,
                            "item %u of optionalLabels needs option.schemaPath and a list of labels",
                            i);
@@ -89,13 +89,13 @@ static mu_code store(mu_http_request *request, mu_document_action action, mu_str
             return mu_fail(err, MU_E_CONFLICT, "the labels were changed meanwhile");
         }
     }
-    mu_json json = MU_API_OBJECT(arena, {MU_STR("datasetId"), mu_api_json_string(id)},
-                                 {MU_STR("labels"), mu_api_json_strings(arena, 0, NULL)},
-                                 {MU_STR("optionalLabels"), mu_api_json_strings(arena, 0, NULL)});
+    mu_json json = MU_JSON_OBJECT_OF(arena, {MU_STR("datasetId"), mu_json_of_string(id)},
+                                     {MU_STR("labels"), mu_json_strings(arena, 0, NULL)},
+                                     {MU_STR("optionalLabels"), mu_json_strings(arena, 0, NULL)});
     for (uint32_t i = 1; i < 3; i++) {
-        const mu_json *given = mu_api_json_get(body, json.names[i]);
+        const mu_json *given = mu_json_get(body, json.names[i]);
         if (given != NULL)
-            mu_api_json_set(arena, &json, json.names[i], *given);
+            mu_json_set(arena, &json, json.names[i], *given);
     }
     return mu_api_document_put(call->api, arena, call->place, action, KIND, id, &json,
                                before.version, err);

@@ -4,8 +4,9 @@
  * the time of the last change.
  */
 #include "api/api_int.h"
+#include "profile/policies.h"
 
-#define KIND         MU_STR("mergePolicy")
+#define KIND         MU_MERGE_POLICY_KIND
 #define POLICIES_MAX 5u /* of a class in a sandbox: P31 */
 #define NAME_BYTES   1024u
 
@@ -16,13 +17,13 @@ typedef struct stored_policy {
 
 static mu_str text_at(const mu_json *json, const char *path)
 {
-    const mu_json *value = mu_api_json_at(json, mu_str_from(path));
+    const mu_json *value = mu_json_at(json, mu_str_from(path));
     return value != NULL && value->kind == MU_JSON_STRING ? value->string : MU_STR("");
 }
 
 static bool flag_of(const mu_json *json, const char *name)
 {
-    return mu_api_json_truth(mu_json_member(json, mu_str_from(name)), false);
+    return mu_json_truth(mu_json_member(json, mu_str_from(name)), false);
 }
 
 static mu_code read_policies(const mu_api *api, mu_arena *arena, mu_str place, uint32_t *n,
@@ -33,7 +34,7 @@ static mu_code read_policies(const mu_api *api, mu_arena *arena, mu_str place, u
     stored_policy *policies = MU_NEW_ARRAY(arena, stored_policy, *n);
     for (uint32_t i = 0; i < *n; i++) {
         policies[i].document = list[i];
-        MU_TRY(mu_api_json_parse(arena, list[i].json, &policies[i].json, err));
+        MU_TRY(mu_json_parse(arena, list[i].json, &policies[i].json, err));
     }
     *out = policies;
     return MU_OK;
@@ -44,17 +45,18 @@ static mu_code read_policies(const mu_api *api, mu_arena *arena, mu_str place, u
 static mu_json default_policy(mu_arena *arena)
 {
     const mu_str pdg = MU_STR("pdg"), ordered = MU_STR("timestampOrdered");
-    return MU_API_OBJECT(
-        arena, {MU_STR("name"), mu_api_json_string(MU_STR("Default Timebased"))},
+    return MU_JSON_OBJECT_OF(
+        arena, {MU_STR("name"), mu_json_of_string(MU_STR("Default Timebased"))},
         {MU_STR("schema"),
-         MU_API_OBJECT(arena,
-                       {MU_STR("name"), mu_api_json_string(MU_STR("_xdm.context.profile"))})},
-        {MU_STR("version"), mu_api_json_integer(1)},
-        {MU_STR("identityGraph"), MU_API_OBJECT(arena, {MU_STR("type"), mu_api_json_string(pdg)})},
+         MU_JSON_OBJECT_OF(arena,
+                           {MU_STR("name"), mu_json_of_string(MU_STR("_xdm.context.profile"))})},
+        {MU_STR("version"), mu_json_of_integer(1)},
+        {MU_STR("identityGraph"),
+         MU_JSON_OBJECT_OF(arena, {MU_STR("type"), mu_json_of_string(pdg)})},
         {MU_STR("attributeMerge"),
-         MU_API_OBJECT(arena, {MU_STR("type"), mu_api_json_string(ordered)})},
-        {MU_STR("isActiveOnEdge"), mu_api_json_boolean(true)},
-        {MU_STR("default"), mu_api_json_boolean(true)});
+         MU_JSON_OBJECT_OF(arena, {MU_STR("type"), mu_json_of_string(ordered)})},
+        {MU_STR("isActiveOnEdge"), mu_json_of_boolean(true)},
+        {MU_STR("default"), mu_json_of_boolean(true)});
 }
 
 mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *sandbox, mu_err *err)
@@ -76,41 +78,13 @@ mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *sandbox, mu
 
 /* -------- for those who merge -------- */
 
-static mu_merge_policy policy_of(mu_arena *arena, const mu_json *json, mu_str id)
-{
-    const mu_json *order = mu_api_json_at(json, MU_STR("attributeMerge.order"));
-    bool by_dataset =
-        mu_str_equal(text_at(json, "attributeMerge.type"), MU_STR("dataSetPrecedence"));
-    mu_merge_policy policy = {
-        .id = id,
-        .uses_graph = mu_str_equal(text_at(json, "identityGraph.type"), MU_STR("pdg")),
-        .attribute_merge = by_dataset ? MU_MERGE_DATASET_PRECEDENCE : MU_MERGE_TIMESTAMP_ORDERED};
-    if (by_dataset && order != NULL && order->kind == MU_JSON_ARRAY) {
-        mu_str *ids = MU_NEW_ARRAY(arena, mu_str, order->n);
-        for (uint32_t i = 0; i < order->n; i++)
-            ids[i] = order->items[i].string; /* check_order saw to it */
-        policy.n_order = order->n;
-        policy.order = ids;
-    }
-    return policy;
-}
-
 mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str id,
                             mu_merge_policy *out, mu_err *err)
 {
-    uint32_t n;
-    stored_policy *policies, one;
-    if (id.len > 0) {
-        MU_TRY(mu_api_document_get(api, arena, place, KIND, id, &one.document, &one.json, err));
-        *out = policy_of(arena, &one.json, one.document.id);
-        return MU_OK;
-    }
-    MU_TRY(read_policies(api, arena, place, &n, &policies, err));
-    *out = (mu_merge_policy){.id = MU_STR(""), .attribute_merge = MU_MERGE_TIMESTAMP_ORDERED};
-    for (uint32_t i = 0; i < n; i++)
-        if (flag_of(&policies[i].json, "default") &&
-            mu_str_equal(text_at(&policies[i].json, "schema.name"), MU_STR("_xdm.context.profile")))
-            *out = policy_of(arena, &policies[i].json, policies[i].document.id);
+    mu_stored_policy found;
+    MU_TRY(
+        mu_stored_policy_find(api->options.documents, arena, place, id, MU_STR(""), &found, err));
+    *out = found.policy;
     return MU_OK;
 }
 
@@ -118,13 +92,13 @@ mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str i
 
 static mu_json shown(mu_arena *arena, const mu_api_call *call, const stored_policy *policy)
 {
-    mu_json out = MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(policy->document.id)},
-                                {MU_STR("imsOrgId"), mu_api_json_string(call->organization)},
-                                {MU_STR("sandbox"), mu_api_sandbox_json(arena, call->sandbox)});
+    mu_json out = MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(policy->document.id)},
+                                    {MU_STR("imsOrgId"), mu_json_of_string(call->organization)},
+                                    {MU_STR("sandbox"), mu_api_sandbox_json(arena, call->sandbox)});
     for (uint32_t i = 0; i < policy->json.n; i++)
-        mu_api_json_set(arena, &out, policy->json.names[i], policy->json.items[i]);
-    mu_api_json_set(arena, &out, MU_STR("updateEpoch"),
-                    mu_api_json_integer(policy->document.updated_ms / 1000));
+        mu_json_set(arena, &out, policy->json.names[i], policy->json.items[i]);
+    mu_json_set(arena, &out, MU_STR("updateEpoch"),
+                mu_json_of_integer(policy->document.updated_ms / 1000));
     return out;
 }
 
@@ -215,16 +189,18 @@ static mu_json page_of(mu_http_request *request, uint32_t n_all, uint32_t n_show
         href = mu_arena_format(arena, "/data/core/ups/config/mergePolicies?" MU_STR_FMT,
                                MU_STR_ARG(query));
     }
-    return MU_API_OBJECT(
+    return MU_JSON_OBJECT_OF(
         arena,
-        {MU_STR("_page"), MU_API_OBJECT(arena, {MU_STR("totalCount"), mu_api_json_integer(n_all)},
-                                        {MU_STR("pageSize"), mu_api_json_integer(n_shown)},
-                                        {MU_STR("count"), mu_api_json_integer(n_shown)},
-                                        {MU_STR("next"), mu_api_json_string(next)})},
+        {MU_STR("_page"),
+         MU_JSON_OBJECT_OF(arena, {MU_STR("totalCount"), mu_json_of_integer(n_all)},
+                           {MU_STR("pageSize"), mu_json_of_integer(n_shown)},
+                           {MU_STR("count"), mu_json_of_integer(n_shown)},
+                           {MU_STR("next"), mu_json_of_string(next)})},
         {MU_STR("children"), (mu_json){.kind = MU_JSON_ARRAY, .n = n_shown, .items = children}},
         {MU_STR("_links"),
-         MU_API_OBJECT(arena, {MU_STR("next"),
-                               MU_API_OBJECT(arena, {MU_STR("href"), mu_api_json_string(href)})})});
+         MU_JSON_OBJECT_OF(arena,
+                           {MU_STR("next"),
+                            MU_JSON_OBJECT_OF(arena, {MU_STR("href"), mu_json_of_string(href)})})});
 }
 
 static mu_http_outcome list_policies(mu_http_request *request, mu_http_response *response,
@@ -263,7 +239,7 @@ static bool is_one_of(mu_str text, const char *a, const char *b)
 
 static mu_code check_order(const mu_json *json, mu_err *err)
 {
-    const mu_json *order = mu_api_json_at(json, MU_STR("attributeMerge.order"));
+    const mu_json *order = mu_json_at(json, MU_STR("attributeMerge.order"));
     if (!mu_str_equal(text_at(json, "attributeMerge.type"), MU_STR("dataSetPrecedence")))
         return MU_OK;
     if (order == NULL || order->kind != MU_JSON_ARRAY || order->n == 0)
@@ -295,21 +271,21 @@ static void normalize(mu_arena *arena, mu_json *json)
 {
     static const char *const own[] = {"id", "imsOrgId", "sandbox", "updateEpoch"};
     static const char *const flags[] = {"isActiveOnEdge", "default"};
-    const mu_json *old = mu_api_json_at(json, MU_STR("attributeMerge.data.order"));
-    const mu_json *merge = mu_api_json_get(json, MU_STR("attributeMerge"));
+    const mu_json *old = mu_json_at(json, MU_STR("attributeMerge.data.order"));
+    const mu_json *merge = mu_json_get(json, MU_STR("attributeMerge"));
     if (old != NULL) {
         mu_json changed = *merge;
-        mu_api_json_set(arena, &changed, MU_STR("order"), *old);
-        mu_api_json_unset(arena, &changed, MU_STR("data"));
-        mu_api_json_set(arena, json, MU_STR("attributeMerge"), changed);
+        mu_json_set(arena, &changed, MU_STR("order"), *old);
+        mu_json_unset(arena, &changed, MU_STR("data"));
+        mu_json_set(arena, json, MU_STR("attributeMerge"), changed);
     }
-    if (mu_api_json_get(json, MU_STR("name")) == NULL)
-        mu_api_json_set(arena, json, MU_STR("name"), mu_api_json_string(MU_STR("Merge policy")));
+    if (mu_json_get(json, MU_STR("name")) == NULL)
+        mu_json_set(arena, json, MU_STR("name"), mu_json_of_string(MU_STR("Merge policy")));
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
-        mu_api_json_set(arena, json, mu_str_from(flags[i]),
-                        mu_api_json_boolean(flag_of(json, flags[i])));
+        mu_json_set(arena, json, mu_str_from(flags[i]),
+                    mu_json_of_boolean(flag_of(json, flags[i])));
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        mu_api_json_unset(arena, json, mu_str_from(own[i]));
+        mu_json_unset(arena, json, mu_str_from(own[i]));
 }
 
 /* -------- writing -------- */
@@ -326,7 +302,7 @@ static mu_code add_edit(policy_change *change, mu_document_action action, mu_str
 {
     mu_document_edit edit = {
         .action = action, .kind = KIND, .id = id, .version_before = version_before};
-    MU_TRY(mu_api_json_text(change->arena, json, &edit.json, err));
+    MU_TRY(mu_json_text(change->arena, json, &edit.json, err));
     if (change->n == sizeof change->edits / sizeof change->edits[0])
         return mu_fail(err, MU_E_LIMIT, "too many merge policies would change");
     change->edits[change->n++] = edit;
@@ -348,11 +324,10 @@ static mu_code clear_flags(policy_change *change, uint32_t n, stored_policy *pol
         if (mu_str_equal(other->document.id, id) || (!loses_default && !loses_edge))
             continue;
         if (loses_default)
-            mu_api_json_set(change->arena, &other->json, MU_STR("default"),
-                            mu_api_json_boolean(false));
+            mu_json_set(change->arena, &other->json, MU_STR("default"), mu_json_of_boolean(false));
         if (loses_edge)
-            mu_api_json_set(change->arena, &other->json, MU_STR("isActiveOnEdge"),
-                            mu_api_json_boolean(false));
+            mu_json_set(change->arena, &other->json, MU_STR("isActiveOnEdge"),
+                        mu_json_of_boolean(false));
         MU_TRY(add_edit(change, MU_DOCUMENT_REPLACE, other->document.id, &other->json,
                         other->document.version, err));
     }
@@ -385,9 +360,8 @@ static mu_code store(const mu_api_call *call, mu_arena *arena, mu_str id, mu_jso
     MU_TRY(read_policies(call->api, arena, call->place, &n, &policies, err));
     if (before == NULL)
         MU_TRY(check_count(n, policies, json, err));
-    mu_api_json_set(
-        arena, json, MU_STR("version"),
-        mu_api_json_integer(before == NULL ? 1 : (int64_t)before->document.version + 1));
+    mu_json_set(arena, json, MU_STR("version"),
+                mu_json_of_integer(before == NULL ? 1 : (int64_t)before->document.version + 1));
     MU_TRY(clear_flags(&change, n, policies, id, json, err));
     MU_TRY(add_edit(&change, before == NULL ? MU_DOCUMENT_ADD : MU_DOCUMENT_REPLACE, id, json,
                     before == NULL ? 0 : before->document.version, err));
@@ -420,10 +394,10 @@ static mu_code change_policy(mu_http_request *request, const mu_json *body, bool
     MU_TRY(mu_api_document_get(call->api, arena, call->place, KIND, id, &before.document,
                                &before.json, err));
     mu_json after = is_patch ? before.json : *body;
-    if (is_patch && mu_api_is_operations(body))
-        MU_TRY(mu_api_patch(arena, &after, body, err));
+    if (is_patch && mu_json_is_patch_body(body))
+        MU_TRY(mu_json_apply_patch(arena, &after, body, err));
     else if (is_patch)
-        MU_TRY(mu_api_merge(arena, &after, body, err));
+        MU_TRY(mu_json_merge(arena, &after, body, err));
     return store(call, arena, id, &after, &before, err);
 }
 
@@ -493,7 +467,7 @@ static mu_http_outcome bulk_get(mu_http_request *request, mu_http_response *resp
     mu_err err;
     if (!mu_api_body_object(request, response, &body))
         return MU_HTTP_DONE;
-    const mu_json *ids = mu_api_json_get(&body, MU_STR("ids"));
+    const mu_json *ids = mu_json_get(&body, MU_STR("ids"));
     if (ids == NULL || ids->kind != MU_JSON_ARRAY)
         return mu_api_problem(request, response, 400, MU_STR(""),
                               MU_STR("ids must be a list of objects with an id"));
@@ -503,11 +477,11 @@ static mu_http_outcome bulk_get(mu_http_request *request, mu_http_response *resp
         mu_code code = mu_api_document_get(api, arena, call->place, KIND, id, &policy.document,
                                            &policy.json, &err);
         if (code == MU_OK)
-            mu_api_json_set(arena, &results, id, shown(arena, call, &policy));
+            mu_json_set(arena, &results, id, shown(arena, call, &policy));
         else if (code != MU_E_NOT_FOUND)
             return mu_api_fail(request, response, &err);
     }
-    mu_json json = MU_API_OBJECT(arena, {MU_STR("results"), results});
+    mu_json json = MU_JSON_OBJECT_OF(arena, {MU_STR("results"), results});
     return mu_api_answer(response, 207, &json);
 }
 

@@ -48,15 +48,16 @@ static int64_t id_of(const mu_json *json)
 
 static mu_json builtin_json(mu_arena *arena, const mu_builtin_namespace *one)
 {
-    return MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_integer(one->id)},
-                         {MU_STR("code"), mu_api_json_string(one->code)},
-                         {MU_STR("name"), mu_api_json_string(one->name)},
-                         {MU_STR("description"), mu_api_json_string(MU_STR(""))},
-                         {MU_STR("idType"), mu_api_json_string(mu_identity_type_text(one->type))},
-                         {MU_STR("custom"), mu_api_json_boolean(false)},
-                         {MU_STR("status"), mu_api_json_string(MU_STR("ACTIVE"))},
-                         {MU_STR("createTime"), mu_api_json_integer(0)},
-                         {MU_STR("updateTime"), mu_api_json_integer(0)});
+    return MU_JSON_OBJECT_OF(
+        arena, {MU_STR("id"), mu_json_of_integer(one->id)},
+        {MU_STR("code"), mu_json_of_string(one->code)},
+        {MU_STR("name"), mu_json_of_string(one->name)},
+        {MU_STR("description"), mu_json_of_string(MU_STR(""))},
+        {MU_STR("idType"), mu_json_of_string(mu_identity_type_text(one->type))},
+        {MU_STR("custom"), mu_json_of_boolean(false)},
+        {MU_STR("status"), mu_json_of_string(MU_STR("ACTIVE"))},
+        {MU_STR("createTime"), mu_json_of_integer(0)},
+        {MU_STR("updateTime"), mu_json_of_integer(0)});
 }
 
 /* Built-in ones, then the organisation's own in the order they were made. */
@@ -72,7 +73,7 @@ static mu_code read_all(const mu_api *api, mu_arena *arena, mu_str shared_place,
     for (uint32_t i = 0; i < n_builtins; i++)
         list[i] = builtin_json(arena, &builtins[i]);
     for (uint32_t i = 0; i < n_own; i++)
-        MU_TRY(mu_api_json_parse(arena, own[i].json, &list[n_builtins + i], err));
+        MU_TRY(mu_json_parse(arena, own[i].json, &list[n_builtins + i], err));
     *n = n_builtins + n_own;
     *out = list;
     return MU_OK;
@@ -99,9 +100,9 @@ static mu_graph_namespace graph_namespace(const mu_json *json)
 static void apply_rules(const mu_json *settings, uint32_t n, mu_graph_namespace *list,
                         bool *has_priorities)
 {
-    const mu_json *rules = mu_api_json_get(settings, MU_STR("namespaces"));
+    const mu_json *rules = mu_json_get(settings, MU_STR("namespaces"));
     for (uint32_t i = 0; rules != NULL && rules->kind == MU_JSON_ARRAY && i < rules->n; i++) {
-        const mu_json *priority = mu_api_json_get(&rules->items[i], MU_STR("priority"));
+        const mu_json *priority = mu_json_get(&rules->items[i], MU_STR("priority"));
         mu_str code = text_of(&rules->items[i], "code");
         for (uint32_t k = 0; k < n; k++) {
             if (!mu_str_equal_ascii_nocase(list[k].code, code))
@@ -109,7 +110,7 @@ static void apply_rules(const mu_json *settings, uint32_t n, mu_graph_namespace 
             if (priority != NULL && priority->kind == MU_JSON_INTEGER)
                 list[k].priority = (uint32_t)priority->integer;
             list[k].is_unique =
-                mu_api_json_truth(mu_json_member(&rules->items[i], MU_STR("unique")), false);
+                mu_json_truth(mu_json_member(&rules->items[i], MU_STR("unique")), false);
             *has_priorities |= list[k].priority > 0;
         }
     }
@@ -135,12 +136,12 @@ mu_code mu_api_namespaces(const mu_api *api, const mu_api_sandbox *sandbox, mu_a
 static mu_json rule_json(mu_arena *arena, const mu_graph_namespace *one)
 {
     mu_json json =
-        MU_API_OBJECT(arena, {MU_STR("code"), mu_api_json_string(one->code)},
-                      {MU_STR("id"), mu_api_json_integer(one->id)},
-                      {MU_STR("idType"), mu_api_json_string(mu_identity_type_text(one->type))});
+        MU_JSON_OBJECT_OF(arena, {MU_STR("code"), mu_json_of_string(one->code)},
+                          {MU_STR("id"), mu_json_of_integer(one->id)},
+                          {MU_STR("idType"), mu_json_of_string(mu_identity_type_text(one->type))});
     if (one->priority > 0) {
-        mu_api_json_set(arena, &json, MU_STR("priority"), mu_api_json_integer(one->priority));
-        mu_api_json_set(arena, &json, MU_STR("unique"), mu_api_json_boolean(one->is_unique));
+        mu_json_set(arena, &json, MU_STR("priority"), mu_json_of_integer(one->priority));
+        mu_json_set(arena, &json, MU_STR("unique"), mu_json_of_boolean(one->is_unique));
     }
     return json;
 }
@@ -158,7 +159,7 @@ mu_code mu_api_set_namespaces(mu_api *api, const mu_api_sandbox *sandbox, mu_are
 
 static bool has_rule(const mu_json *settings, mu_str code)
 {
-    const mu_json *rules = mu_api_json_get(settings, MU_STR("namespaces"));
+    const mu_json *rules = mu_json_get(settings, MU_STR("namespaces"));
     for (uint32_t i = 0; rules != NULL && rules->kind == MU_JSON_ARRAY && i < rules->n; i++)
         if (mu_str_equal_ascii_nocase(text_of(&rules->items[i], "code"), code))
             return true;
@@ -288,15 +289,15 @@ static mu_code add_namespace(mu_api_call *call, mu_arena *arena, const mu_json *
                        "there is a namespace with the code " MU_STR_FMT " already",
                        MU_STR_ARG(code));
     int64_t id = next_id(list, n), now_ms = mu_api_now_ms(api);
-    *out = MU_API_OBJECT(
-        arena, {MU_STR("id"), mu_api_json_integer(id)}, {MU_STR("code"), mu_api_json_string(code)},
-        {MU_STR("name"), mu_api_json_string(text_of(body, "name"))},
-        {MU_STR("description"), mu_api_json_string(text_of(body, "description"))},
-        {MU_STR("idType"), mu_api_json_string(upper(arena, text_of(body, "idType")))},
-        {MU_STR("custom"), mu_api_json_boolean(true)},
-        {MU_STR("status"), mu_api_json_string(MU_STR("ACTIVE"))},
-        {MU_STR("createTime"), mu_api_json_integer(now_ms)},
-        {MU_STR("updateTime"), mu_api_json_integer(now_ms)});
+    *out = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("id"), mu_json_of_integer(id)}, {MU_STR("code"), mu_json_of_string(code)},
+        {MU_STR("name"), mu_json_of_string(text_of(body, "name"))},
+        {MU_STR("description"), mu_json_of_string(text_of(body, "description"))},
+        {MU_STR("idType"), mu_json_of_string(upper(arena, text_of(body, "idType")))},
+        {MU_STR("custom"), mu_json_of_boolean(true)},
+        {MU_STR("status"), mu_json_of_string(MU_STR("ACTIVE"))},
+        {MU_STR("createTime"), mu_json_of_integer(now_ms)},
+        {MU_STR("updateTime"), mu_json_of_integer(now_ms)});
     mu_str key = mu_arena_format(arena, "%lld", (long long)id);
     MU_TRY(mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_ADD, KIND, key, out, 0,
                                err));
@@ -340,23 +341,22 @@ static mu_code change_namespace(mu_api_call *call, mu_arena *arena, const mu_jso
                                 mu_json *json, mu_err *err)
 {
     static const char *const texts[] = {"name", "description"};
-    if (!mu_api_json_truth(mu_json_member(json, MU_STR("custom")), false))
+    if (!mu_json_truth(mu_json_member(json, MU_STR("custom")), false))
         return mu_fail(err, MU_E_INPUT, "a built-in namespace cannot be changed");
     if (!is_kept(json, body, "code") || !is_kept(json, body, "idType"))
         return mu_fail(err, MU_E_INPUT, "code and idType of a namespace cannot be changed");
     for (size_t i = 0; i < 2; i++) {
-        const mu_json *given = mu_api_json_get(body, mu_str_from(texts[i]));
+        const mu_json *given = mu_json_get(body, mu_str_from(texts[i]));
         if (given == NULL)
             continue;
         if (given->kind != MU_JSON_STRING || given->string.len > TEXT_BYTES)
             return mu_fail(err, MU_E_INPUT, "%s must be a text of at most %u bytes", texts[i],
                            TEXT_BYTES);
-        mu_api_json_set(arena, json, mu_str_from(texts[i]), *given);
+        mu_json_set(arena, json, mu_str_from(texts[i]), *given);
     }
     if (text_of(json, "name").len == 0)
         return mu_fail(err, MU_E_INPUT, "name must not be empty");
-    mu_api_json_set(arena, json, MU_STR("updateTime"),
-                    mu_api_json_integer(mu_api_now_ms(call->api)));
+    mu_json_set(arena, json, MU_STR("updateTime"), mu_json_of_integer(mu_api_now_ms(call->api)));
     mu_str key = mu_arena_format(arena, "%lld", (long long)id_of(json));
     return mu_api_document_put(call->api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, key,
                                json, 0, err);

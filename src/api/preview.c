@@ -231,7 +231,7 @@ static uint64_t rows_of(const mu_census_entry *overlaps, uint32_t n)
 
 static bool is_streamed(const mu_json *dataset)
 {
-    return mu_api_json_at(dataset, MU_STR("tags.unifiedProfile")) != NULL;
+    return mu_json_at(dataset, MU_STR("tags.unifiedProfile")) != NULL;
 }
 
 static void write_dataset(mu_json_writer *w, mu_api_call *call, mu_arena *arena,

@@ -117,7 +117,7 @@ mu_code mu_api_document_get(const mu_api *api, mu_arena *arena, mu_str place, mu
                             mu_str id, mu_document *document, mu_json *json, mu_err *err)
 {
     MU_TRY(mu_document_get(api->options.documents, arena, place, kind, id, document, err));
-    return mu_api_json_parse(arena, document->json, json, err);
+    return mu_json_parse(arena, document->json, json, err);
 }
 
 mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_str place,
@@ -126,7 +126,7 @@ mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_str place,
 {
     mu_document_edit edit = {
         .action = action, .kind = kind, .id = id, .version_before = version_before};
-    MU_TRY(mu_api_json_text(arena, json, &edit.json, err));
+    MU_TRY(mu_json_text(arena, json, &edit.json, err));
     return mu_document_edit_all(api->options.documents, place, mu_api_now_ms(api), 1, &edit, err);
 }
 

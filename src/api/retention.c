@@ -11,7 +11,7 @@
 
 static mu_code check_days(const mu_json *json, const char *what, mu_err *err)
 {
-    const mu_json *days = mu_api_json_get(json, MU_STR("days"));
+    const mu_json *days = mu_json_get(json, MU_STR("days"));
     if (days == NULL || days->kind != MU_JSON_INTEGER || days->integer < 1 ||
         days->integer > DAYS_MAX)
         return mu_fail(err, MU_E_INPUT, "%s.days must be a whole number from 1 to %d", what,
@@ -45,7 +45,7 @@ static mu_code check_pseudonymous(const mu_api_call *call, mu_arena *arena, cons
     bool has_priorities;
     if (json == NULL)
         return MU_OK;
-    const mu_json *codes = mu_api_json_get(json, MU_STR("namespaces"));
+    const mu_json *codes = mu_json_get(json, MU_STR("namespaces"));
     if (codes == NULL || codes->kind != MU_JSON_ARRAY || codes->n == 0)
         return mu_fail(err, MU_E_INPUT,
                        "pseudonymousExpiration.namespaces must be a list of codes");
@@ -70,7 +70,7 @@ static mu_http_outcome show(mu_http_request *request, mu_http_response *response
     if (mu_api_settings_read(call->api, call->sandbox, mu_http_request_arena(request), &settings,
                              &err) != MU_OK)
         return mu_api_fail(request, response, &err);
-    const mu_json none = {.kind = MU_JSON_OBJECT}, *own = mu_api_json_get(&settings, MEMBER);
+    const mu_json none = {.kind = MU_JSON_OBJECT}, *own = mu_json_get(&settings, MEMBER);
     return mu_api_answer(response, 200, own == NULL ? &none : own);
 }
 
@@ -91,12 +91,12 @@ static mu_http_outcome put_retention(mu_http_request *request, mu_http_response 
     mu_err err;
     if (!mu_api_body_object(request, response, &body))
         return MU_HTTP_DONE;
-    const mu_json *events = mu_api_json_get(&body, MU_STR("eventExpiration"));
-    const mu_json *pseudonymous = mu_api_json_get(&body, MU_STR("pseudonymousExpiration"));
+    const mu_json *events = mu_json_get(&body, MU_STR("eventExpiration"));
+    const mu_json *pseudonymous = mu_json_get(&body, MU_STR("pseudonymousExpiration"));
     if (events != NULL)
-        mu_api_json_set(arena, &json, MU_STR("eventExpiration"), *events);
+        mu_json_set(arena, &json, MU_STR("eventExpiration"), *events);
     if (pseudonymous != NULL)
-        mu_api_json_set(arena, &json, MU_STR("pseudonymousExpiration"), *pseudonymous);
+        mu_json_set(arena, &json, MU_STR("pseudonymousExpiration"), *pseudonymous);
     if (check_events(call, arena, events, &err) != MU_OK ||
         check_pseudonymous(call, arena, pseudonymous, &err) != MU_OK ||
         mu_api_settings_set(api, call->sandbox, arena, MEMBER, &json, &err) != MU_OK)

@@ -38,7 +38,7 @@ static sandbox_facts facts_of(const mu_json *json)
         .name = mu_json_member_string(json, MU_STR("name"), MU_STR("")),
         .id = mu_json_member_string(json, MU_STR("id"), MU_STR("")),
         .type = mu_json_member_string(json, MU_STR("type"), MU_STR("development")),
-        .is_default = mu_api_json_truth(mu_json_member(json, MU_STR("isDefault")), false)};
+        .is_default = mu_json_truth(mu_json_member(json, MU_STR("isDefault")), false)};
 }
 
 /* Opens its data; nobody finds it before it is published. */
@@ -119,10 +119,10 @@ const mu_api_sandbox *mu_api_next_sandbox(mu_api *api, mu_str organization,
 mu_json mu_api_sandbox_json(mu_arena *arena, const mu_api_sandbox *sandbox)
 {
     mu_str type = sandbox->is_production ? MU_STR("production") : MU_STR("development");
-    return MU_API_OBJECT(arena, {MU_STR("sandboxId"), mu_api_json_string(sandbox->id)},
-                         {MU_STR("sandboxName"), mu_api_json_string(sandbox->name)},
-                         {MU_STR("type"), mu_api_json_string(type)},
-                         {MU_STR("default"), mu_api_json_boolean(sandbox->is_default)});
+    return MU_JSON_OBJECT_OF(arena, {MU_STR("sandboxId"), mu_json_of_string(sandbox->id)},
+                             {MU_STR("sandboxName"), mu_json_of_string(sandbox->name)},
+                             {MU_STR("type"), mu_json_of_string(type)},
+                             {MU_STR("default"), mu_json_of_boolean(sandbox->is_default)});
 }
 
 /* -------- making -------- */
@@ -143,25 +143,25 @@ static bool is_sandbox_name(mu_str name)
 static mu_json plain_time(mu_arena *arena, int64_t ms)
 {
     mu_civil c = mu_civil_from_ms(ms);
-    return mu_api_json_string(mu_arena_format(arena, "%04d-%02d-%02d %02d:%02d:%02d", (int)c.year,
-                                              c.month, c.day, c.hour, c.minute, c.second));
+    return mu_json_of_string(mu_arena_format(arena, "%04d-%02d-%02d %02d:%02d:%02d", (int)c.year,
+                                             c.month, c.day, c.hour, c.minute, c.second));
 }
 
 static mu_json new_document(const mu_api *api, mu_arena *arena, const sandbox_facts *facts,
                             mu_str title, mu_str user)
 {
     mu_json now = plain_time(arena, mu_api_now_ms(api));
-    return MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(facts->id)},
-                         {MU_STR("name"), mu_api_json_string(facts->name)},
-                         {MU_STR("title"), mu_api_json_string(title)},
-                         {MU_STR("state"), mu_api_json_string(MU_STR("active"))},
-                         {MU_STR("type"), mu_api_json_string(facts->type)},
-                         {MU_STR("region"), mu_api_json_string(MU_STR("local"))},
-                         {MU_STR("isDefault"), mu_api_json_boolean(facts->is_default)},
-                         {MU_STR("eTag"), mu_api_json_integer(1)}, {MU_STR("createdDate"), now},
-                         {MU_STR("lastModifiedDate"), now},
-                         {MU_STR("createdBy"), mu_api_json_string(user)},
-                         {MU_STR("lastModifiedBy"), mu_api_json_string(user)});
+    return MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(facts->id)},
+                             {MU_STR("name"), mu_json_of_string(facts->name)},
+                             {MU_STR("title"), mu_json_of_string(title)},
+                             {MU_STR("state"), mu_json_of_string(MU_STR("active"))},
+                             {MU_STR("type"), mu_json_of_string(facts->type)},
+                             {MU_STR("region"), mu_json_of_string(MU_STR("local"))},
+                             {MU_STR("isDefault"), mu_json_of_boolean(facts->is_default)},
+                             {MU_STR("eTag"), mu_json_of_integer(1)}, {MU_STR("createdDate"), now},
+                             {MU_STR("lastModifiedDate"), now},
+                             {MU_STR("createdBy"), mu_json_of_string(user)},
+                             {MU_STR("lastModifiedBy"), mu_json_of_string(user)});
 }
 
 /* A name that was deleted may be given again: then *version is that document's, else 0. */
@@ -224,7 +224,7 @@ static mu_code load_organization(mu_api *api, mu_arena *arena, mu_str organizati
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
         mu_api_sandbox *sandbox;
-        MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        MU_TRY(mu_json_parse(arena, list[i].json, &json, err));
         if (is_deleted(&json))
             continue;
         const sandbox_facts facts = facts_of(&json);
@@ -310,7 +310,7 @@ static mu_code read_list(mu_http_request *request, mu_api *api, uint32_t *n, mu_
     mu_json *list = MU_NEW_ARRAY(arena, mu_json, n_all);
     *n = 0;
     for (uint32_t i = 0; i < n_all; i++) {
-        MU_TRY(mu_api_json_parse(arena, all[i].json, &list[*n], err));
+        MU_TRY(mu_json_parse(arena, all[i].json, &list[*n], err));
         *n += !is_deleted(&list[*n]);
     }
     *out = list;
@@ -458,12 +458,10 @@ static mu_http_outcome patch_sandbox(mu_http_request *request, mu_http_response 
         return mu_api_problem(request, response, 400, MU_STR(""),
                               MU_STR("title is what can be changed of a sandbox, and it must not "
                                      "be empty"));
-    mu_api_json_set(arena, &json, MU_STR("title"), mu_api_json_string(title));
-    mu_api_json_set(arena, &json, MU_STR("eTag"),
-                    mu_api_json_integer((int64_t)document.version + 1));
-    mu_api_json_set(arena, &json, MU_STR("lastModifiedDate"),
-                    plain_time(arena, mu_api_now_ms(api)));
-    mu_api_json_set(arena, &json, MU_STR("lastModifiedBy"), mu_api_json_string(call->client_id));
+    mu_json_set(arena, &json, MU_STR("title"), mu_json_of_string(title));
+    mu_json_set(arena, &json, MU_STR("eTag"), mu_json_of_integer((int64_t)document.version + 1));
+    mu_json_set(arena, &json, MU_STR("lastModifiedDate"), plain_time(arena, mu_api_now_ms(api)));
+    mu_json_set(arena, &json, MU_STR("lastModifiedBy"), mu_json_of_string(call->client_id));
     if (mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
                             &json, document.version, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
@@ -501,7 +499,7 @@ static mu_http_outcome delete_sandbox(mu_http_request *request, mu_http_response
     mu_api_sandbox *sandbox = find_by(api, call->organization, MU_STR(""), facts_of(&json).id);
     if (sandbox == NULL)
         return no_such_sandbox(request, response, document.id);
-    mu_api_json_set(arena, &json, MU_STR("state"), mu_api_json_string(MU_STR("deleted")));
+    mu_json_set(arena, &json, MU_STR("state"), mu_json_of_string(MU_STR("deleted")));
     if (check_empty(api, arena, sandbox, &err) != MU_OK ||
         mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
                             &json, document.version, &err) != MU_OK)

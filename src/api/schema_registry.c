@@ -80,15 +80,13 @@ static const mu_xdm_union *find_union(const mu_xdm_union *unions, uint32_t n, mu
 static mu_code union_document(const registry_call *c, const mu_xdm_union *members,
                               const registry_accept *accept, mu_json *out, mu_err *err)
 {
-    mu_json ids = mu_api_json_strings(c->arena, members->n_schemas, members->schema_ids);
+    mu_json ids = mu_json_strings(c->arena, members->n_schemas, members->schema_ids);
     MU_TRY(mu_registry_render_union(c->registry, members, &accept->how, c->arena, out, err));
-    mu_api_json_set(c->arena, out, MU_STR("meta:altId"), mu_api_json_string(members->alt_id));
-    mu_api_json_set(c->arena, out, MU_STR("meta:extends"), ids);
-    mu_api_json_set(c->arena, out, MU_STR("meta:resourceType"),
-                    mu_api_json_string(MU_STR("unions")));
-    mu_api_json_set(c->arena, out, MU_STR("meta:containerId"),
-                    mu_api_json_string(MU_STR("tenant")));
-    mu_api_json_set(c->arena, out, MU_STR("version"), mu_api_json_string(MU_STR("1.0")));
+    mu_json_set(c->arena, out, MU_STR("meta:altId"), mu_json_of_string(members->alt_id));
+    mu_json_set(c->arena, out, MU_STR("meta:extends"), ids);
+    mu_json_set(c->arena, out, MU_STR("meta:resourceType"), mu_json_of_string(MU_STR("unions")));
+    mu_json_set(c->arena, out, MU_STR("meta:containerId"), mu_json_of_string(MU_STR("tenant")));
+    mu_json_set(c->arena, out, MU_STR("version"), mu_json_of_string(MU_STR("1.0")));
     return MU_OK;
 }
 
@@ -200,10 +198,10 @@ static mu_json newest(const registry_call *c, uint32_t n, const registry_row *ro
         const registry_row *row = &rows[n - 1 - i];
         items[i] = mu_registry_id_row(c, row->entry->id, row->entry->alt_id, row->entry->title,
                                       row->version);
-        mu_api_json_set(c->arena, &items[i], MU_STR("meta:resourceType"),
-                        mu_api_json_string(mu_registry_resource_type(row->entry->resource)));
-        mu_api_json_set(c->arena, &items[i], MU_STR("meta:updated"),
-                        mu_api_json_time(c->arena, row->updated_ms));
+        mu_json_set(c->arena, &items[i], MU_STR("meta:resourceType"),
+                    mu_json_of_string(mu_registry_resource_type(row->entry->resource)));
+        mu_json_set(c->arena, &items[i], MU_STR("meta:updated"),
+                    mu_json_of_time(c->arena, row->updated_ms));
     }
     return (mu_json){.kind = MU_JSON_ARRAY, .n = n_shown, .items = items};
 }
@@ -227,16 +225,16 @@ static mu_http_outcome stats(registry_call *c)
         c->resource = counted[i].resource;
         if (mu_registry_rows(c, &n, &rows, &err) != MU_OK)
             return mu_registry_refuse(c, &err);
-        mu_api_json_set(c->arena, &counts, mu_str_from(counted[i].name), mu_api_json_integer(n));
+        mu_json_set(c->arena, &counts, mu_str_from(counted[i].name), mu_json_of_integer(n));
         if (c->resource == MU_XDM_SCHEMA)
             recent = newest(c, n, rows);
     }
     uint32_t n_unions = mu_registry_unions(c->registry, c->arena, &unions);
-    mu_api_json_set(c->arena, &counts, MU_STR("unions"), mu_api_json_integer(n_unions));
+    mu_json_set(c->arena, &counts, MU_STR("unions"), mu_json_of_integer(n_unions));
     mu_json json =
-        MU_API_OBJECT(c->arena, {MU_STR("imsOrg"), mu_api_json_string(c->call->organization)},
-                      {MU_STR("tenantId"), mu_api_json_string(mu_registry_tenant(c->registry))},
-                      {MU_STR("counts"), counts}, {MU_STR("recentlyUpdatedResources"), recent});
+        MU_JSON_OBJECT_OF(c->arena, {MU_STR("imsOrg"), mu_json_of_string(c->call->organization)},
+                          {MU_STR("tenantId"), mu_json_of_string(mu_registry_tenant(c->registry))},
+                          {MU_STR("counts"), counts}, {MU_STR("recentlyUpdatedResources"), recent});
     return mu_api_answer(c->response, 200, &json);
 }
 

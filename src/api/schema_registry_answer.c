@@ -190,24 +190,24 @@ static mu_str version_text(mu_arena *arena, uint64_t version)
 mu_json mu_registry_id_row(const registry_call *c, mu_str id, mu_str alt_id, mu_str title,
                            uint64_t version)
 {
-    return MU_API_OBJECT(c->arena, {MU_STR("title"), mu_api_json_string(title)},
-                         {MU_STR("$id"), mu_api_json_string(id)},
-                         {MU_STR("meta:altId"), mu_api_json_string(alt_id)},
-                         {MU_STR("version"), mu_api_json_string(version_text(c->arena, version))});
+    return MU_JSON_OBJECT_OF(
+        c->arena, {MU_STR("title"), mu_json_of_string(title)},
+        {MU_STR("$id"), mu_json_of_string(id)}, {MU_STR("meta:altId"), mu_json_of_string(alt_id)},
+        {MU_STR("version"), mu_json_of_string(version_text(c->arena, version))});
 }
 
 static void set_text(const registry_call *c, mu_json *json, const char *name, mu_str value)
 {
-    mu_api_json_set(c->arena, json, mu_str_from(name), mu_api_json_string(value));
+    mu_json_set(c->arena, json, mu_str_from(name), mu_json_of_string(value));
 }
 
 static mu_json registry_metadata(const registry_call *c, const registry_row *row)
 {
-    return MU_API_OBJECT(
-        c->arena, {MU_STR("repo:createdDate"), mu_api_json_integer(row->created_ms)},
-        {MU_STR("repo:lastModifiedDate"), mu_api_json_integer(row->updated_ms)},
-        {MU_STR("eTag"), mu_api_json_string(mu_arena_format(c->arena, "%016llx",
-                                                            (unsigned long long)(row->version)))});
+    return MU_JSON_OBJECT_OF(
+        c->arena, {MU_STR("repo:createdDate"), mu_json_of_integer(row->created_ms)},
+        {MU_STR("repo:lastModifiedDate"), mu_json_of_integer(row->updated_ms)},
+        {MU_STR("eTag"), mu_json_of_string(mu_arena_format(c->arena, "%016llx",
+                                                           (unsigned long long)(row->version)))});
 }
 
 /* The descriptors whose source is a schema, for the -desc renderings. */
@@ -237,7 +237,7 @@ mu_code mu_registry_document(const registry_call *c, const registry_row *row,
     set_text(c, out, "version", version_text(c->arena, row->version));
     set_text(c, out, "meta:containerId", entry->is_global ? MU_STR("global") : MU_STR("tenant"));
     if (accept->has_descriptors)
-        mu_api_json_set(c->arena, out, MU_STR("meta:descriptors"), descriptors_of(c, entry->id));
+        mu_json_set(c->arena, out, MU_STR("meta:descriptors"), descriptors_of(c, entry->id));
     if (entry->is_global)
         return MU_OK;
     set_text(c, out, "imsOrg", c->call->organization);
@@ -247,7 +247,7 @@ mu_code mu_registry_document(const registry_call *c, const registry_row *row,
     set_text(c, out, "meta:sandboxId", c->call->sandbox->id);
     set_text(c, out, "meta:sandboxType",
              c->call->sandbox->is_production ? MU_STR("production") : MU_STR("development"));
-    mu_api_json_set(c->arena, out, MU_STR("meta:registryMetadata"), registry_metadata(c, row));
+    mu_json_set(c->arena, out, MU_STR("meta:registryMetadata"), registry_metadata(c, row));
     return MU_OK;
 }
 
@@ -329,7 +329,7 @@ static mu_json selected(const registry_call *c, mu_str names, const mu_json *jso
     while (next_token(&names, ',', &name)) {
         const mu_json *member = mu_json_member(json, mu_str_trim(name));
         if (member != NULL)
-            mu_api_json_set(c->arena, &out, mu_str_trim(name), *member);
+            mu_json_set(c->arena, &out, mu_str_trim(name), *member);
     }
     return out;
 }

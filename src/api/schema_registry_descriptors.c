@@ -13,22 +13,20 @@ static mu_str type_of(const mu_json *descriptor)
 static mu_json answered(const registry_call *c, const mu_xdm_resource_entry *entry)
 {
     mu_json json = *entry->json;
-    mu_api_json_set(c->arena, &json, MU_STR("@id"), mu_api_json_string(entry->id));
-    mu_api_json_set(c->arena, &json, MU_STR("version"), mu_api_json_string(MU_STR("1")));
-    mu_api_json_set(c->arena, &json, MU_STR("imsOrg"), mu_api_json_string(c->call->organization));
-    mu_api_json_set(c->arena, &json, MU_STR("meta:containerId"),
-                    mu_api_json_string(MU_STR("tenant")));
-    mu_api_json_set(c->arena, &json, MU_STR("meta:sandboxId"),
-                    mu_api_json_string(c->call->sandbox->id));
-    mu_api_json_set(c->arena, &json, MU_STR("meta:sandboxType"),
-                    mu_api_json_string(c->call->sandbox->is_production ? MU_STR("production")
-                                                                       : MU_STR("development")));
+    mu_json_set(c->arena, &json, MU_STR("@id"), mu_json_of_string(entry->id));
+    mu_json_set(c->arena, &json, MU_STR("version"), mu_json_of_string(MU_STR("1")));
+    mu_json_set(c->arena, &json, MU_STR("imsOrg"), mu_json_of_string(c->call->organization));
+    mu_json_set(c->arena, &json, MU_STR("meta:containerId"), mu_json_of_string(MU_STR("tenant")));
+    mu_json_set(c->arena, &json, MU_STR("meta:sandboxId"), mu_json_of_string(c->call->sandbox->id));
+    mu_json_set(c->arena, &json, MU_STR("meta:sandboxType"),
+                mu_json_of_string(c->call->sandbox->is_production ? MU_STR("production")
+                                                                  : MU_STR("development")));
     return json;
 }
 
 static mu_json link_of(const registry_call *c, mu_str id)
 {
-    return mu_api_json_string(
+    return mu_json_of_string(
         mu_arena_format(c->arena, "/tenant/descriptors/" MU_STR_FMT, MU_STR_ARG(id)));
 }
 
@@ -73,7 +71,7 @@ static mu_http_outcome list(registry_call *c)
             continue;
         items[n] = (registry_item){.json = answered(c, &entries[i]), .updated_ms = n};
         items[n].id_row =
-            accept.is_link ? link_of(c, entries[i].id) : mu_api_json_string(entries[i].id);
+            accept.is_link ? link_of(c, entries[i].id) : mu_json_of_string(entries[i].id);
         n++;
     }
     if (accept.is_v2) {
@@ -123,12 +121,11 @@ static void complete(const registry_call *c, mu_str id, mu_json *json)
     static const char *const answered_members[] = {"version", "imsOrg", "meta:containerId",
                                                    "meta:sandboxId", "meta:sandboxType"};
     for (size_t i = 0; i < sizeof answered_members / sizeof answered_members[0]; i++)
-        mu_api_json_unset(c->arena, json, mu_str_from(answered_members[i]));
-    mu_api_json_set(c->arena, json, MU_STR("@id"), mu_api_json_string(id));
+        mu_json_unset(c->arena, json, mu_str_from(answered_members[i]));
+    mu_json_set(c->arena, json, MU_STR("@id"), mu_json_of_string(id));
     if (mu_str_equal(type_of(json), MU_STR("xdm:descriptorIdentity")) &&
         mu_json_member(json, MU_STR("xdm:property")) == NULL)
-        mu_api_json_set(c->arena, json, MU_STR("xdm:property"),
-                        mu_api_json_string(MU_STR("xdm:code")));
+        mu_json_set(c->arena, json, MU_STR("xdm:property"), mu_json_of_string(MU_STR("xdm:code")));
 }
 
 static mu_code store(const registry_call *c, mu_document_action action, mu_str id, mu_json *json,
@@ -137,7 +134,7 @@ static mu_code store(const registry_call *c, mu_document_action action, mu_str i
     mu_document_edit edit = {.action = action, .kind = KIND, .id = id};
     MU_TRY(check(json, err));
     complete(c, id, json);
-    MU_TRY(mu_api_json_text(c->arena, json, &edit.json, err));
+    MU_TRY(mu_json_text(c->arena, json, &edit.json, err));
     return mu_api_registry_edit(c->api, c->call->sandbox, 1, &edit, err);
 }
 
@@ -166,7 +163,7 @@ static mu_http_outcome put(registry_call *c)
         return mu_registry_not_found(c, id);
     if (store(c, MU_DOCUMENT_REPLACE, id, &body, &err) != MU_OK)
         return mu_registry_refuse(c, &err);
-    mu_json json = MU_API_OBJECT(c->arena, {MU_STR("@id"), mu_api_json_string(id)});
+    mu_json json = MU_JSON_OBJECT_OF(c->arena, {MU_STR("@id"), mu_json_of_string(id)});
     return mu_api_answer(c->response, 201, &json);
 }
 

@@ -72,7 +72,7 @@ static mu_code id_of_new(const registry_call *c, const mu_json *body, mu_str *ou
 static void set_strings(const registry_call *c, mu_json *json, const char *name, uint32_t n,
                         const mu_str *items)
 {
-    mu_api_json_set(c->arena, json, mu_str_from(name), mu_api_json_strings(c->arena, n, items));
+    mu_json_set(c->arena, json, mu_str_from(name), mu_json_strings(c->arena, n, items));
 }
 
 static mu_code check_body(const registry_call *c, const mu_json *json, mu_err *err)
@@ -97,14 +97,14 @@ static mu_code complete(const registry_call *c, mu_str id, mu_json *json, mu_err
     const mu_str *extends;
     mu_json plain;
     for (size_t i = 0; i < sizeof answered_members / sizeof answered_members[0]; i++)
-        mu_api_json_unset(c->arena, json, mu_str_from(answered_members[i]));
+        mu_json_unset(c->arena, json, mu_str_from(answered_members[i]));
     MU_TRY(mu_xdm_plain_document(c->arena, json, &plain, err));
     MU_TRY(check_body(c, &plain, err));
-    mu_api_json_set(c->arena, &plain, MU_STR("$id"), mu_api_json_string(id));
+    mu_json_set(c->arena, &plain, MU_STR("$id"), mu_json_of_string(id));
     if (mu_json_member(&plain, MU_STR("type")) == NULL)
-        mu_api_json_set(c->arena, &plain, MU_STR("type"), mu_api_json_string(MU_STR("object")));
+        mu_json_set(c->arena, &plain, MU_STR("type"), mu_json_of_string(MU_STR("object")));
     if (mu_json_member(&plain, MU_STR("description")) == NULL)
-        mu_api_json_set(c->arena, &plain, MU_STR("description"), mu_api_json_string(MU_STR("")));
+        mu_json_set(c->arena, &plain, MU_STR("description"), mu_json_of_string(MU_STR("")));
     if (c->resource == MU_XDM_FIELD_GROUP &&
         mu_json_member(&plain, MU_STR("meta:intendedToExtend")) == NULL)
         set_strings(c, &plain, "meta:intendedToExtend", 0, NULL);
@@ -112,7 +112,7 @@ static mu_code complete(const registry_call *c, mu_str id, mu_json *json, mu_err
         mu_str class_id = mu_registry_class_of(c->registry, &plain);
         if (class_id.len == 0)
             return mu_fail(err, MU_E_INPUT, "\"allOf\" must refer to a class");
-        mu_api_json_set(c->arena, &plain, MU_STR("meta:class"), mu_api_json_string(class_id));
+        mu_json_set(c->arena, &plain, MU_STR("meta:class"), mu_json_of_string(class_id));
     }
     if (c->resource == MU_XDM_SCHEMA || c->resource == MU_XDM_CLASS) {
         uint32_t n = mu_registry_extends(c->registry, &plain, c->arena, &extends);
@@ -130,7 +130,7 @@ static mu_code store(const registry_call *c, mu_document_action action, mu_str i
                      const mu_json *json, mu_err *err)
 {
     mu_document_edit edit = {.action = action, .kind = mu_api_registry_kind(c->resource), .id = id};
-    MU_TRY(mu_api_json_text(c->arena, json, &edit.json, err));
+    MU_TRY(mu_json_text(c->arena, json, &edit.json, err));
     return mu_api_registry_edit(c->api, c->call->sandbox, 1, &edit, err);
 }
 
@@ -226,7 +226,7 @@ static mu_http_outcome patch(registry_call *c)
     if (own_row(c, &row, &err) != MU_OK)
         return mu_registry_refuse(c, &err);
     mu_json json = *row.entry->json;
-    if (mu_api_patch(c->arena, &json, &body, &err) != MU_OK)
+    if (mu_json_apply_patch(c->arena, &json, &body, &err) != MU_OK)
         return mu_registry_refuse(c, &err);
     return change(c, &row, &json);
 }
@@ -242,8 +242,8 @@ static mu_code check_unused(const registry_call *c, mu_str id, mu_err *err)
                             &n, &datasets, err));
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
-        MU_TRY(mu_api_json_parse(c->arena, datasets[i].json, &json, err));
-        const mu_json *used = mu_api_json_at(&json, MU_STR("schemaRef.id"));
+        MU_TRY(mu_json_parse(c->arena, datasets[i].json, &json, err));
+        const mu_json *used = mu_json_at(&json, MU_STR("schemaRef.id"));
         if (used != NULL && used->kind == MU_JSON_STRING && mu_str_equal(used->string, id))
             return mu_fail(err, MU_E_INPUT, "The dataset " MU_STR_FMT " uses this schema",
                            MU_STR_ARG(datasets[i].id));

@@ -12,7 +12,7 @@ mu_code mu_api_settings_read(const mu_api *api, const mu_api_sandbox *sandbox, m
     (void)api;
     mu_str text = mu_sandbox_settings(sandbox->live, arena);
     *out = (mu_json){.kind = MU_JSON_OBJECT};
-    return text.len == 0 ? MU_OK : mu_api_json_parse(arena, text, out, err);
+    return text.len == 0 ? MU_OK : mu_json_parse(arena, text, out, err);
 }
 
 static mu_code append_settings(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
@@ -20,7 +20,7 @@ static mu_code append_settings(mu_api *api, const mu_api_sandbox *sandbox, mu_ar
 {
     uint64_t sequence;
     mu_record record = {.kind = MU_RECORD_SETTINGS, .received_ms = mu_api_now_ms(api)};
-    MU_TRY(mu_api_json_text(arena, settings, &record.document, err));
+    MU_TRY(mu_json_text(arena, settings, &record.document, err));
     MU_TRY(mu_sandbox_append(sandbox->live, 1, &record, &sequence, err));
     return mu_live_wait(api->options.live, sequence, err);
 }
@@ -32,7 +32,7 @@ mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena
     pthread_mutex_lock(&api->settings_lock);
     mu_code code = mu_api_settings_read(api, sandbox, arena, &settings, err);
     if (code == MU_OK) {
-        mu_api_json_set(arena, &settings, name, *value);
+        mu_json_set(arena, &settings, name, *value);
         code = append_settings(api, sandbox, arena, &settings, err);
     }
     pthread_mutex_unlock(&api->settings_lock);

@@ -23,15 +23,15 @@ static mu_json shown(mu_http_request *request, const mu_stored_resource *resourc
 {
     mu_arena *arena = mu_http_request_arena(request);
     mu_api_call *call = mu_api_call_of(request);
-    mu_json out = MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(document->id)},
-                                {MU_STR("createdAt"), mu_api_json_integer(document->created_ms)},
-                                {MU_STR("updatedAt"), mu_api_json_integer(document->updated_ms)},
-                                {MU_STR("sandboxId"), mu_api_json_string(call->sandbox->id)},
-                                {MU_STR("sandboxName"), mu_api_json_string(call->sandbox->name)},
-                                {MU_STR("imsOrgId"), mu_api_json_string(call->organization)});
+    mu_json out = MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(document->id)},
+                                    {MU_STR("createdAt"), mu_json_of_integer(document->created_ms)},
+                                    {MU_STR("updatedAt"), mu_json_of_integer(document->updated_ms)},
+                                    {MU_STR("sandboxId"), mu_json_of_string(call->sandbox->id)},
+                                    {MU_STR("sandboxName"), mu_json_of_string(call->sandbox->name)},
+                                    {MU_STR("imsOrgId"), mu_json_of_string(call->organization)});
     for (uint32_t i = 0; i < json->n; i++)
-        mu_api_json_set(arena, &out, json->names[i], json->items[i]);
-    mu_api_json_set(arena, &out, MU_STR("etag"), mu_api_json_string(etag_of(arena, document)));
+        mu_json_set(arena, &out, json->names[i], json->items[i]);
+    mu_json_set(arena, &out, MU_STR("etag"), mu_json_of_string(etag_of(arena, document)));
     if (resource->complete != NULL)
         resource->complete(request, &out);
     return out;
@@ -42,7 +42,7 @@ static void remove_server_members(mu_arena *arena, mu_json *json)
     static const char *const names[] = {"id",          "createdAt", "updatedAt", "sandboxId",
                                         "sandboxName", "imsOrgId",  "etag"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        mu_api_json_unset(arena, json, mu_str_from(names[i]));
+        mu_json_unset(arena, json, mu_str_from(names[i]));
 }
 
 static mu_http_outcome answer_id(mu_http_request *request, mu_http_response *response,
@@ -55,8 +55,9 @@ static mu_http_outcome answer_id(mu_http_request *request, mu_http_response *res
     if (mu_document_get(call->api->options.documents, arena, call->place, resource->kind, id,
                         &document, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
-    mu_json json = MU_API_OBJECT(arena, {MU_STR("id"), mu_api_json_string(id)},
-                                 {MU_STR("etag"), mu_api_json_string(etag_of(arena, &document))});
+    mu_json json =
+        MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(id)},
+                          {MU_STR("etag"), mu_json_of_string(etag_of(arena, &document))});
     return mu_api_answer(response, status, &json);
 }
 
@@ -85,7 +86,7 @@ static mu_code collect(mu_http_request *request, const mu_stored_resource *resou
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
         bool wanted;
-        MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        MU_TRY(mu_json_parse(arena, list[i].json, &json, err));
         mu_json full = shown(request, resource, &list[i], &json);
         MU_TRY(is_wanted(mu_http_request_query(request), &full, &wanted, err));
         if (!wanted)
@@ -110,15 +111,16 @@ static mu_json links_of(mu_http_request *request, const mu_stored_resource *reso
 {
     mu_arena *arena = mu_http_request_arena(request);
     mu_str path = link_path(resource);
-    mu_json links = MU_API_OBJECT(
-        arena, {MU_STR("self"), MU_API_OBJECT(arena, {MU_STR("href"), mu_api_json_string(path)})});
+    mu_json links = MU_JSON_OBJECT_OF(
+        arena,
+        {MU_STR("self"), MU_JSON_OBJECT_OF(arena, {MU_STR("href"), mu_json_of_string(path)})});
     if (page->start + n_items >= n_wanted || n_items == 0)
         return links;
     mu_str query = mu_api_query_with(request, MU_STR("start"), page->start + n_items);
     mu_str href =
         mu_arena_format(arena, MU_STR_FMT "?" MU_STR_FMT, MU_STR_ARG(path), MU_STR_ARG(query));
-    mu_api_json_set(arena, &links, MU_STR("next"),
-                    MU_API_OBJECT(arena, {MU_STR("href"), mu_api_json_string(href)}));
+    mu_json_set(arena, &links, MU_STR("next"),
+                MU_JSON_OBJECT_OF(arena, {MU_STR("href"), mu_json_of_string(href)}));
     return links;
 }
 
@@ -137,13 +139,13 @@ static mu_http_outcome list_objects(mu_http_request *request, mu_http_response *
         return mu_api_fail(request, response, &err);
     const mu_json list = {.kind = MU_JSON_ARRAY, .n = n, .items = items};
     mu_json json =
-        MU_API_OBJECT(arena, {MU_STR("totalCount"), mu_api_json_integer(n_wanted)},
-                      {MU_STR("_links"), links_of(request, resource, &page, n, n_wanted)});
+        MU_JSON_OBJECT_OF(arena, {MU_STR("totalCount"), mu_json_of_integer(n_wanted)},
+                          {MU_STR("_links"), links_of(request, resource, &page, n, n_wanted)});
     if (resource->is_flow_service)
-        mu_api_json_set(arena, &json, MU_STR("items"), list);
+        mu_json_set(arena, &json, MU_STR("items"), list);
     else
-        mu_api_json_set(arena, &json, MU_STR("_embedded"),
-                        MU_API_OBJECT(arena, {resource->list_name, list}));
+        mu_json_set(arena, &json, MU_STR("_embedded"),
+                    MU_JSON_OBJECT_OF(arena, {resource->list_name, list}));
     return mu_api_answer(response, 200, &json);
 }
 
@@ -165,7 +167,7 @@ static mu_http_outcome get_object(mu_http_request *request, mu_http_response *re
     mu_http_response_header(response, MU_STR("ETag"), etag_of(arena, &document));
     if (!resource->is_flow_service)
         return mu_api_answer(response, 200, &full);
-    mu_json list = MU_API_OBJECT(
+    mu_json list = MU_JSON_OBJECT_OF(
         arena, {MU_STR("items"), (mu_json){.kind = MU_JSON_ARRAY, .n = 1, .items = &full}});
     return mu_api_answer(response, 200, &list);
 }
@@ -200,9 +202,9 @@ static mu_http_outcome post_object(mu_http_request *request, mu_http_response *r
         return MU_HTTP_DONE;
     mu_str id = mu_api_uuid(arena);
     remove_server_members(arena, &body);
-    mu_api_json_set(arena, &body, MU_STR("createdBy"), mu_api_json_string(call->client_id));
-    mu_api_json_set(arena, &body, MU_STR("updatedBy"), mu_api_json_string(call->client_id));
-    mu_api_json_set(arena, &body, MU_STR("createdClient"), mu_api_json_string(call->client_id));
+    mu_json_set(arena, &body, MU_STR("createdBy"), mu_json_of_string(call->client_id));
+    mu_json_set(arena, &body, MU_STR("updatedBy"), mu_json_of_string(call->client_id));
+    mu_json_set(arena, &body, MU_STR("createdClient"), mu_json_of_string(call->client_id));
     if ((resource->prepare != NULL && resource->prepare(call, arena, &body, &err) != MU_OK) ||
         mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, resource->kind, id,
                             &body, 0, &err) != MU_OK)
@@ -226,14 +228,14 @@ static mu_code apply_change(mu_http_request *request, const mu_stored_resource *
     mu_api_call *call = mu_api_call_of(request);
     if (mu_http_request_method(request) == MU_HTTP_PUT)
         *json = *body;
-    else if (mu_api_is_operations(body))
-        MU_TRY(mu_api_patch(arena, json, body, err));
+    else if (mu_json_is_patch_body(body))
+        MU_TRY(mu_json_apply_patch(arena, json, body, err));
     else
-        MU_TRY(mu_api_merge(arena, json, body, err));
+        MU_TRY(mu_json_merge(arena, json, body, err));
     if (json->kind != MU_JSON_OBJECT)
         return mu_fail(err, MU_E_INPUT, "the body must be a JSON object");
     remove_server_members(arena, json);
-    mu_api_json_set(arena, json, MU_STR("updatedBy"), mu_api_json_string(call->client_id));
+    mu_json_set(arena, json, MU_STR("updatedBy"), mu_json_of_string(call->client_id));
     return resource->prepare == NULL ? MU_OK : resource->prepare(call, arena, json, err);
 }
 

@@ -74,26 +74,26 @@ static mu_json job_document(mu_api_call *call, mu_arena *arena, const job *j, mu
                                      (unsigned long long)(j->n_events + j->n_records),
                                      (long long)((j->ended_ms - j->started_ms) / 1000));
     mu_json properties = {.kind = MU_JSON_OBJECT};
-    mu_json json = MU_API_OBJECT(
-        arena, {MU_STR("id"), mu_api_json_string(id)},
-        {MU_STR("imsOrgId"), mu_api_json_string(call->organization)},
-        {MU_STR("jobType"), mu_api_json_string(MU_STR("DELETE"))},
-        {MU_STR("status"), mu_api_json_string(MU_STR("COMPLETED"))},
-        {MU_STR("metrics"), mu_api_json_string(metrics)},
-        {MU_STR("createEpoch"), mu_api_json_integer(j->started_ms / 1000)},
-        {MU_STR("updateEpoch"), mu_api_json_integer(j->ended_ms / 1000)},
-        {MU_STR("requestId"), mu_api_json_string(id)},
-        {MU_STR("requestType"), mu_api_json_string(j->batch.len > 0 ? MU_STR("DELETE_EE_BATCH")
-                                                                    : MU_STR("TRUNCATE_DATASET"))});
+    mu_json json = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("id"), mu_json_of_string(id)},
+        {MU_STR("imsOrgId"), mu_json_of_string(call->organization)},
+        {MU_STR("jobType"), mu_json_of_string(MU_STR("DELETE"))},
+        {MU_STR("status"), mu_json_of_string(MU_STR("COMPLETED"))},
+        {MU_STR("metrics"), mu_json_of_string(metrics)},
+        {MU_STR("createEpoch"), mu_json_of_integer(j->started_ms / 1000)},
+        {MU_STR("updateEpoch"), mu_json_of_integer(j->ended_ms / 1000)},
+        {MU_STR("requestId"), mu_json_of_string(id)},
+        {MU_STR("requestType"), mu_json_of_string(j->batch.len > 0 ? MU_STR("DELETE_EE_BATCH")
+                                                                   : MU_STR("TRUNCATE_DATASET"))});
     if (j->dataset.len > 0) {
-        mu_api_json_set(arena, &json, MU_STR("dataSetId"), mu_api_json_string(j->dataset));
-        mu_api_json_set(arena, &properties, MU_STR("datasetId"), mu_api_json_string(j->dataset));
+        mu_json_set(arena, &json, MU_STR("dataSetId"), mu_json_of_string(j->dataset));
+        mu_json_set(arena, &properties, MU_STR("datasetId"), mu_json_of_string(j->dataset));
     }
     if (j->batch.len > 0) {
-        mu_api_json_set(arena, &json, MU_STR("batchId"), mu_api_json_string(j->batch));
-        mu_api_json_set(arena, &properties, MU_STR("batchId"), mu_api_json_string(j->batch));
+        mu_json_set(arena, &json, MU_STR("batchId"), mu_json_of_string(j->batch));
+        mu_json_set(arena, &properties, MU_STR("batchId"), mu_json_of_string(j->batch));
     }
-    mu_api_json_set(arena, &json, MU_STR("properties"), properties);
+    mu_json_set(arena, &json, MU_STR("properties"), properties);
     return json;
 }
 
@@ -132,8 +132,8 @@ static mu_http_outcome post_job(mu_http_request *request, mu_http_response *resp
         j.dataset = member_text(&body, "datasetId");
     if (run(call, arena, &j, &json, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
-    mu_api_json_set(arena, &json, MU_STR("status"), mu_api_json_string(MU_STR("NEW")));
-    mu_api_json_unset(arena, &json, MU_STR("metrics"));
+    mu_json_set(arena, &json, MU_STR("status"), mu_json_of_string(MU_STR("NEW")));
+    mu_json_unset(arena, &json, MU_STR("metrics"));
     return mu_api_answer(response, 200, &json);
 }
 
@@ -159,7 +159,7 @@ static mu_http_outcome list_jobs(mu_http_request *request, mu_http_response *res
     mu_json_begin_array(w);
     for (int64_t i = page.start; i < n && n_shown < page.limit; i++) {
         mu_json json;
-        if (mu_api_json_parse(arena, list[i].json, &json, &err) != MU_OK)
+        if (mu_json_parse(arena, list[i].json, &json, &err) != MU_OK)
             return mu_api_fail(request, response, &err);
         mu_json_value(w, &json);
         n_shown++;

@@ -61,7 +61,7 @@ static mu_code load_tokens(mu_api *api, mu_arena *arena, mu_err *err)
     for (uint32_t i = n > TOKENS_MAX ? n - TOKENS_MAX : 0; i < n; i++) {
         mu_json json;
         access_token *token = &tokens->items[tokens->n];
-        MU_TRY(mu_api_json_parse(arena, list[i].json, &json, err));
+        MU_TRY(mu_json_parse(arena, list[i].json, &json, err));
         const mu_json *expires = mu_json_member(&json, MU_STR("expires"));
         if (list[i].id.len != sizeof token->digest || expires == NULL ||
             expires->kind != MU_JSON_INTEGER)
@@ -143,12 +143,12 @@ static mu_code add_token(mu_api *api, mu_arena *arena, const access_token *token
                                .id = {tokens->items[i].digest, sizeof tokens->items[i].digest},
                                .json = MU_STR("")};
     mu_json json =
-        MU_API_OBJECT(arena, {MU_STR("apiKey"), mu_api_json_string(token->client->api_key)},
-                      {MU_STR("organization"), mu_api_json_string(token->client->organization)},
-                      {MU_STR("expires"), mu_api_json_integer(token->expires_ms)});
+        MU_JSON_OBJECT_OF(arena, {MU_STR("apiKey"), mu_json_of_string(token->client->api_key)},
+                          {MU_STR("organization"), mu_json_of_string(token->client->organization)},
+                          {MU_STR("expires"), mu_json_of_integer(token->expires_ms)});
     edits[n] = (mu_document_edit){
         .action = MU_DOCUMENT_ADD, .kind = KIND, .id = {token->digest, sizeof token->digest}};
-    MU_TRY(mu_api_json_text(arena, &json, &edits[n].json, err));
+    MU_TRY(mu_json_text(arena, &json, &edits[n].json, err));
     MU_TRY(mu_document_edit_all(api->options.documents, PLACE, mu_api_now_ms(api), (uint32_t)n + 1,
                                 edits, err));
     memmove(tokens->items, tokens->items + n, (tokens->n - n) * sizeof *tokens->items);

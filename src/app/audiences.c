@@ -209,7 +209,8 @@ mu_job_audience *mu_audience_rules_job(mu_arena *arena, mu_audience_rules *rules
         if (rules->items[r].query == NULL)
             continue;
         rules->items[r].index = rules->n_valid;
-        audiences[rules->n_valid++] = (mu_job_audience){rules->items[r].id, rules->items[r].query};
+        audiences[rules->n_valid++] =
+            (mu_job_audience){.id = rules->items[r].id, .query = rules->items[r].query};
     }
     return audiences;
 }

@@ -74,10 +74,10 @@ mu_code mu_exclusion_find(mu_arena *arena, const mu_snapshot *snapshot,
     uint32_t n = 0;
     *out = (mu_exclusion){.is_on = options->opted_out || options->events_max >= 0};
     if (opt_out != NULL)
-        audiences[n++] = (mu_job_audience){MU_STR(""), opt_out};
+        audiences[n++] = (mu_job_audience){.query = opt_out};
     if (options->events_max >= 0)
         audiences[n++] =
-            (mu_job_audience){MU_STR(""), compile_events_max(arena, schema, options->events_max)};
+            (mu_job_audience){.query = compile_events_max(arena, schema, options->events_max)};
     mu_member_set_init(&out->rows, arena, mu_snapshot_entity(snapshot, MU_STR("profile")));
     if (n == 0)
         return MU_OK;

@@ -29,7 +29,7 @@ static void add_rule(mu_arena *arena, const mu_schema *schema, mu_str source, pl
         rules->capacity = capacity;
     }
     mu_str id = mu_arena_format(arena, "rule-%u", rules->n + 1);
-    rules->items[rules->n++] = (mu_job_audience){id, query};
+    rules->items[rules->n++] = (mu_job_audience){.id = id, .query = query};
 }
 
 static void read_rules(mu_arena *arena, const mu_schema *schema, const char *expression,

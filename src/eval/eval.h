@@ -149,9 +149,25 @@ bool mu_time_matches_ignoring_year(const mu_pql_when *when, int64_t t_ms, mu_tim
 typedef struct mu_job mu_job;
 
 typedef struct mu_job_audience {
-    mu_str id;           /* what inSegment names; may be empty */
-    const mu_pql *query; /* bound, must_be_condition */
+    mu_str id;            /* what inSegment names; may be empty */
+    const mu_pql *query;  /* bound, must_be_condition */
+    const mu_pql *unless; /* NULL, or bound likewise: who fulfils it is no member (profile.md P83).
+                             Audiences share it by being given the same tree */
 } mu_job_audience;
+
+/* Membership that was decided before: what inSegment reads for an id that is none of the job's
+ * audiences. Any thread may read it. */
+typedef struct mu_job_members {
+    mu_str id;
+    /* Sets bit i of `members` (zeroed, n bits) for every pids[i] that is a member. */
+    void (*fill)(const void *set, uint32_t n, const uint32_t *pids, uint64_t *members);
+    const void *set;
+    /* Also a member: whose own segmentMembership says so under this namespace by one of these ids
+     * (external audiences, pql.md 13); n_row_ids 0: no such thing. */
+    mu_str row_namespace;
+    uint32_t n_row_ids;
+    mu_str row_ids[2];
+} mu_job_members;
 
 typedef struct mu_job_options {
     int64_t now_ms;
@@ -159,6 +175,8 @@ typedef struct mu_job_options {
     bool reference_only; /* evaluate every audience with the reference evaluator: tests, --reference
                           */
     const bool *cancel;  /* NULL, or checked between blocks */
+    uint32_t n_members;  /* memberships decided before; borrowed as long as the job */
+    const mu_job_members *members;
     void (*progress)(void *context, uint64_t done_rows, uint64_t all_rows); /* NULL allowed */
     void *progress_context;
 } mu_job_options;
@@ -192,6 +210,12 @@ typedef mu_code mu_job_sink(void *context, unsigned worker, uint32_t audience, u
  * NULL. MU_E_CANCELLED when *cancel became true. */
 MU_CHECKED mu_code mu_job_run(mu_job *job, mu_job_sink *sink, void *sink_context, uint64_t *counts,
                               mu_job_counters *counters, mu_err *err);
+
+/* The same in the order of hash(pid) over all parts together, a single audience's, so that what was
+ * done at any time is nearly a random sample (estimates): blocks by the hash of their first row.
+ * `sink` hears of each of them once, from worker threads, about in that order. */
+MU_CHECKED mu_code mu_job_run_by_hash(mu_job *job, mu_job_sink *sink, void *sink_context,
+                                      uint64_t *counts, mu_job_counters *counters, mu_err *err);
 
 /* A reference context for one row of the snapshot: relationships resolve in it, inSegment among
  * `audiences` of the job. `audience_of_row` may be NULL. The parameters array is in `arena`. */

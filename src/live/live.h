@@ -105,6 +105,10 @@ MU_CHECKED mu_code mu_sandbox_lookup(mu_sandbox *sandbox, mu_identity identity, 
 bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *arena,
                         mu_graph_cluster *out);
 
+/* The pid that a cluster has now that once had `pid`: itself, the one that it was merged into, or 0
+ * when it was erased or never given. */
+uint32_t mu_sandbox_current_pid(mu_sandbox *sandbox, uint32_t pid);
+
 /* The identity that an XID stands for, texts copied into `arena`; false when the graph has none.
  * The first call in a sandbox's life takes longer: graph.h. */
 bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out);

@@ -29,7 +29,7 @@ static mu_json parse(api_fixture *f, mu_str text)
 {
     mu_err err;
     mu_json json;
-    assert_done(mu_api_json_parse(&f->arena, text, &json, &err), err);
+    assert_done(mu_json_parse(&f->arena, text, &json, &err), err);
     return json;
 }
 
@@ -37,7 +37,7 @@ static mu_str text_of(api_fixture *f, const mu_json *json)
 {
     mu_err err;
     mu_str text;
-    assert_done(mu_api_json_text(&f->arena, json, &text, &err), err);
+    assert_done(mu_json_text(&f->arena, json, &text, &err), err);
     return text;
 }
 

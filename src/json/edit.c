@@ -1,5 +1,5 @@
-/* json_edit.c -- trees changed: members set, PATCH operations, merge patches. */
-#include "api/api_int.h"
+/* edit.c -- trees changed: members set, PATCH operations, merge patches. */
+#include "json/edit.h"
 
 #include "base/number.h"
 #include "base/time.h"
@@ -15,7 +15,7 @@
 
 /* -------- text -------- */
 
-mu_code mu_api_json_parse(mu_arena *arena, mu_str text, mu_json *out, mu_err *err)
+mu_code mu_json_parse(mu_arena *arena, mu_str text, mu_json *out, mu_err *err)
 {
     mu_json_reader *reader = mu_json_reader_new();
     if (reader == NULL)
@@ -25,7 +25,7 @@ mu_code mu_api_json_parse(mu_arena *arena, mu_str text, mu_json *out, mu_err *er
     return code;
 }
 
-mu_code mu_api_json_text(mu_arena *arena, const mu_json *json, mu_str *out, mu_err *err)
+mu_code mu_json_text(mu_arena *arena, const mu_json *json, mu_str *out, mu_err *err)
 {
     mu_buf buf;
     mu_json_writer writer;
@@ -40,35 +40,35 @@ mu_code mu_api_json_text(mu_arena *arena, const mu_json *json, mu_str *out, mu_e
                   : MU_OK;
 }
 
-mu_json mu_api_json_time(mu_arena *arena, int64_t ms)
+mu_json mu_json_of_time(mu_arena *arena, int64_t ms)
 {
     mu_civil c = mu_civil_from_ms(ms);
-    return mu_api_json_string(mu_arena_format(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                                              (int)c.year, c.month, c.day, c.hour, c.minute,
-                                              c.second, c.millisecond));
+    return mu_json_of_string(mu_arena_format(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                                             (int)c.year, c.month, c.day, c.hour, c.minute,
+                                             c.second, c.millisecond));
 }
 
 /* -------- looking -------- */
 
-const mu_json *mu_api_json_get(const mu_json *json, mu_str name)
+const mu_json *mu_json_get(const mu_json *json, mu_str name)
 {
     const mu_json *member = mu_json_member(json, name);
     return member != NULL && member->kind != MU_JSON_NULL ? member : NULL;
 }
 
-const mu_json *mu_api_json_at(const mu_json *json, mu_str dotted)
+const mu_json *mu_json_at(const mu_json *json, mu_str dotted)
 {
     while (json != NULL) {
         size_t dot = mu_str_find(dotted, MU_STR("."));
         if (dot == SIZE_MAX)
-            return mu_api_json_get(json, dotted);
-        json = mu_api_json_get(json, (mu_str){dotted.ptr, dot});
+            return mu_json_get(json, dotted);
+        json = mu_json_get(json, (mu_str){dotted.ptr, dot});
         dotted = (mu_str){dotted.ptr + dot + 1, dotted.len - dot - 1};
     }
     return NULL;
 }
 
-bool mu_api_json_truth(const mu_json *json, bool otherwise)
+bool mu_json_truth(const mu_json *json, bool otherwise)
 {
     if (json == NULL)
         return otherwise;
@@ -82,13 +82,13 @@ bool mu_api_json_truth(const mu_json *json, bool otherwise)
 }
 
 /* Compact texts are equal: members in the same order, as both come from the same clients. */
-bool mu_api_json_equal(const mu_json *a, const mu_json *b)
+bool mu_json_equal(const mu_json *a, const mu_json *b)
 {
     mu_arena arena;
     mu_str x, y;
     mu_arena_init(&arena, SIZE_MAX);
-    bool equal = mu_api_json_text(&arena, a, &x, NULL) == MU_OK &&
-                 mu_api_json_text(&arena, b, &y, NULL) == MU_OK && mu_str_equal(x, y);
+    bool equal = mu_json_text(&arena, a, &x, NULL) == MU_OK &&
+                 mu_json_text(&arena, b, &y, NULL) == MU_OK && mu_str_equal(x, y);
     mu_arena_free(&arena);
     return equal;
 }
@@ -137,12 +137,12 @@ static mu_json *own_member(mu_arena *arena, mu_json *json, mu_str name)
     return &items[i];
 }
 
-void mu_api_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value)
+void mu_json_set(mu_arena *arena, mu_json *json, mu_str name, mu_json value)
 {
     *own_member(arena, json, name) = value;
 }
 
-mu_json mu_api_json_object(mu_arena *arena, size_t n, const mu_api_member *members)
+mu_json mu_json_object(mu_arena *arena, size_t n, const mu_json_pair *members)
 {
     mu_str *names = MU_NEW_ARRAY(arena, mu_str, n);
     mu_json *items = MU_NEW_ARRAY(arena, mu_json, n);
@@ -153,11 +153,11 @@ mu_json mu_api_json_object(mu_arena *arena, size_t n, const mu_api_member *membe
     return (mu_json){.kind = MU_JSON_OBJECT, .n = (uint32_t)n, .names = names, .items = items};
 }
 
-mu_json mu_api_json_strings(mu_arena *arena, size_t n, const mu_str *texts)
+mu_json mu_json_strings(mu_arena *arena, size_t n, const mu_str *texts)
 {
     mu_json *items = MU_NEW_ARRAY(arena, mu_json, n);
     for (size_t i = 0; i < n; i++)
-        items[i] = mu_api_json_string(texts[i]);
+        items[i] = mu_json_of_string(texts[i]);
     return (mu_json){.kind = MU_JSON_ARRAY, .n = (uint32_t)n, .items = items};
 }
 
@@ -172,7 +172,7 @@ static void remove_at(mu_arena *arena, mu_json *json, uint32_t i)
     json->n--;
 }
 
-void mu_api_json_unset(mu_arena *arena, mu_json *json, mu_str name)
+void mu_json_unset(mu_arena *arena, mu_json *json, mu_str name)
 {
     uint32_t i = json->kind == MU_JSON_OBJECT ? place_of(json, name) : json->n;
     if (json->kind == MU_JSON_OBJECT && i < json->n)
@@ -252,7 +252,7 @@ static mu_code bad_path(const patch_operation *operation, const char *what, mu_e
 static mu_json converted(const mu_json *value, const mu_json *before)
 {
     if (before->kind == MU_JSON_BOOLEAN && value->kind == MU_JSON_STRING)
-        return mu_api_json_boolean(mu_api_json_truth(value, before->boolean));
+        return mu_json_of_boolean(mu_json_truth(value, before->boolean));
     return *value;
 }
 
@@ -263,18 +263,18 @@ static mu_code apply_to_member(mu_arena *arena, mu_json *parent, mu_str name,
     switch (operation->op) {
     case OP_ADD:
     case OP_REPLACE:
-        mu_api_json_set(arena, parent, name,
-                        before == NULL ? *operation->value : converted(operation->value, before));
+        mu_json_set(arena, parent, name,
+                    before == NULL ? *operation->value : converted(operation->value, before));
         return MU_OK;
     case OP_REMOVE:
         if (before == NULL)
             return bad_path(operation, "is not there", err);
-        mu_api_json_unset(arena, parent, name);
+        mu_json_unset(arena, parent, name);
         return MU_OK;
     case OP_TEST:
         break;
     }
-    return before != NULL && mu_api_json_equal(before, operation->value)
+    return before != NULL && mu_json_equal(before, operation->value)
                ? MU_OK
                : bad_path(operation, "has another value than the test wants", err);
 }
@@ -300,7 +300,7 @@ static mu_code apply_to_item(mu_arena *arena, mu_json *array, mu_str segment,
     bool is_add = operation->op == OP_ADD;
     MU_TRY(array_place(array, segment, operation, is_add, &i, err));
     if (operation->op == OP_TEST)
-        return mu_api_json_equal(&array->items[i], operation->value)
+        return mu_json_equal(&array->items[i], operation->value)
                    ? MU_OK
                    : bad_path(operation, "has another value than the test wants", err);
     if (operation->op == OP_REMOVE) {
@@ -334,7 +334,7 @@ static mu_code apply_operation(mu_arena *arena, mu_json *document, const patch_o
             document = &own_items(arena, document)[at];
             continue;
         }
-        if (!makes && mu_api_json_get(document, segment) == NULL)
+        if (!makes && mu_json_get(document, segment) == NULL)
             return bad_path(operation, "is not there", err);
         if (!can_have_members(document))
             return bad_path(operation, "leads into a value without members", err);
@@ -385,7 +385,7 @@ static mu_code check_memory(const mu_arena *arena, size_t used_before, mu_err *e
                : mu_fail(err, MU_E_INPUT, "the body changes too much of a large document at once");
 }
 
-mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_json *body, mu_err *err)
+mu_code mu_json_apply_patch(mu_arena *arena, mu_json *document, const mu_json *body, mu_err *err)
 {
     if (body->kind == MU_JSON_OBJECT)
         return patch_one(arena, document, body, err);
@@ -399,7 +399,7 @@ mu_code mu_api_patch(mu_arena *arena, mu_json *document, const mu_json *body, mu
     return MU_OK;
 }
 
-bool mu_api_is_operations(const mu_json *body)
+bool mu_json_is_patch_body(const mu_json *body)
 {
     return body->kind == MU_JSON_ARRAY || (mu_json_member(body, MU_STR("op")) != NULL &&
                                            mu_json_member(body, MU_STR("path")) != NULL);
@@ -420,7 +420,7 @@ static mu_code merge(mu_arena *arena, mu_json *document, const mu_json *patch, u
         *document = (mu_json){.kind = MU_JSON_OBJECT};
     for (uint32_t i = 0; i < patch->n; i++) {
         if (patch->items[i].kind == MU_JSON_NULL)
-            mu_api_json_unset(arena, document, patch->names[i]);
+            mu_json_unset(arena, document, patch->names[i]);
         else
             MU_TRY(merge(arena, own_member(arena, document, patch->names[i]), &patch->items[i],
                          depth + 1, used_before, err));
@@ -429,7 +429,7 @@ static mu_code merge(mu_arena *arena, mu_json *document, const mu_json *patch, u
     return MU_OK;
 }
 
-mu_code mu_api_merge(mu_arena *arena, mu_json *document, const mu_json *patch, mu_err *err)
+mu_code mu_json_merge(mu_arena *arena, mu_json *document, const mu_json *patch, mu_err *err)
 {
     return merge(arena, document, patch, 0, arena->used_bytes, err);
 }

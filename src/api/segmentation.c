@@ -1,0 +1,47 @@
+/* segmentation.c -- the life of what the segmentation service has running. */
+#include "api/api_int.h"
+
+static mu_code open_workspaces(mu_api *api, mu_err *err)
+{
+    mu_workspace *workspace;
+    mu_arena arena;
+    const mu_str *names;
+    mu_arena_init(&arena, SIZE_MAX);
+    uint32_t n = mu_live_sandboxes(api->options.live, &arena, &names);
+    mu_code code = MU_OK;
+    for (uint32_t i = 0; code == MU_OK && i < n; i++)
+        code =
+            mu_workspaces_get(api->workspaces, names[i],
+                              mu_live_find_sandbox(api->options.live, names[i]), &workspace, err);
+    mu_arena_free(&arena);
+    return code;
+}
+
+mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
+{
+    const mu_workspaces_options options = {.live = api->options.live,
+                                           .documents = api->options.documents,
+                                           .settings = api->options.settings,
+                                           .n_threads = api->options.n_threads,
+                                           .now_ms = api->options.now_ms,
+                                           .logger = api->options.logger,
+                                           .metrics = api->options.metrics};
+    MU_TRY(mu_workspaces_new(&options, &api->workspaces, err));
+    return open_workspaces(api, err);
+}
+
+void mu_api_segmentation_stop(mu_api *api)
+{
+    mu_workspaces_free(api->workspaces);
+}
+
+bool mu_api_workspace(mu_http_request *request, mu_http_response *response, mu_workspace **out)
+{
+    mu_api_call *call = mu_api_call_of(request);
+    mu_err err;
+    if (mu_workspaces_get(call->api->workspaces, call->place, call->sandbox->live, out, &err) ==
+        MU_OK)
+        return true;
+    (void)mu_api_fail(request, response, &err);
+    return false;
+}
