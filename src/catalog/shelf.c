@@ -1,14 +1,15 @@
 #include "catalog/shelf.h"
 
 #include "base/hash.h"
+#include "json/edit.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/* One allocation: the item, its tree, then all texts. */
 typedef struct item {
     mu_shelf_item public; /* first: a mu_shelf_item is an item */
-    mu_arena arena;
     _Atomic uint32_t n_holders;
 } item;
 
@@ -38,29 +39,91 @@ struct mu_shelves {
 
 /* -------- items -------- */
 
-static mu_code item_new(const mu_document *document, item **out, mu_err *err)
+/* Depth is limited by the reader (MU_JSON_DEPTH_MAX). */
+static void measure(const mu_json *json, size_t *n_bytes, size_t *n_texts)
 {
-    item *made = calloc(1, sizeof *made);
-    mu_json_reader *reader = mu_json_reader_new();
-    if (made == NULL || reader == NULL) {
-        free(made);
-        mu_json_reader_free(reader);
+    if (json->kind == MU_JSON_STRING)
+        *n_texts += json->string.len;
+    if (json->kind != MU_JSON_ARRAY && json->kind != MU_JSON_OBJECT)
+        return;
+    *n_bytes += json->n * sizeof(mu_json);
+    for (uint32_t i = 0; i < json->n; i++) {
+        if (json->kind == MU_JSON_OBJECT) {
+            *n_bytes += sizeof(mu_str);
+            *n_texts += json->names[i].len;
+        }
+        measure(&json->items[i], n_bytes, n_texts);
+    }
+}
+
+typedef struct room {
+    char *bytes; /* aligned to 8 */
+    char *texts;
+} room;
+
+static void *take(room *r, size_t size)
+{
+    void *taken = r->bytes;
+    r->bytes += size;
+    return taken;
+}
+
+static mu_str keep(room *r, mu_str text)
+{
+    char *kept = r->texts;
+    if (text.len > 0)
+        memcpy(kept, text.ptr, text.len);
+    r->texts += text.len;
+    return (mu_str){kept, text.len};
+}
+
+static mu_json copy(room *r, const mu_json *json)
+{
+    mu_json out = *json;
+    if (json->kind == MU_JSON_STRING)
+        out.string = keep(r, json->string);
+    if (json->kind != MU_JSON_ARRAY && json->kind != MU_JSON_OBJECT)
+        return out;
+    mu_json *items = take(r, json->n * sizeof *items);
+    mu_str *names = json->kind == MU_JSON_OBJECT ? take(r, json->n * sizeof *names) : NULL;
+    for (uint32_t i = 0; i < json->n; i++) {
+        if (names != NULL)
+            names[i] = keep(r, json->names[i]);
+        items[i] = copy(r, &json->items[i]);
+    }
+    out.names = names;
+    out.items = items;
+    return out;
+}
+
+static mu_code item_make(const mu_document *document, const mu_json *json, item **out, mu_err *err)
+{
+    size_t n_bytes = (sizeof(item) + 7) & ~(size_t)7;
+    size_t n_texts = document->id.len + document->json.len;
+    measure(json, &n_bytes, &n_texts);
+    item *made = malloc(n_bytes + n_texts);
+    if (made == NULL)
         return mu_fail(err, MU_E_NOMEM, "no memory for a document");
-    }
-    mu_arena_init(&made->arena, SIZE_MAX);
+    room r = {(char *)made + ((sizeof(item) + 7) & ~(size_t)7), (char *)made + n_bytes};
     made->public.document = *document;
-    made->public.document.id = mu_arena_copy(&made->arena, document->id);
-    made->public.document.json = mu_arena_copy(&made->arena, document->json);
+    made->public.document.id = keep(&r, document->id);
+    made->public.document.json = keep(&r, document->json);
+    made->public.json = copy(&r, json);
     atomic_init(&made->n_holders, 1);
-    mu_code code = mu_json_read(reader, &made->arena, document->json, &made->public.json, err);
-    mu_json_reader_free(reader);
-    if (code != MU_OK) {
-        mu_arena_free(&made->arena);
-        free(made);
-        return code;
-    }
     *out = made;
     return MU_OK;
+}
+
+static mu_code item_new(const mu_document *document, item **out, mu_err *err)
+{
+    mu_json json;
+    mu_arena arena;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_code code = mu_json_parse(&arena, document->json, &json, err);
+    if (code == MU_OK)
+        code = item_make(document, &json, out, err);
+    mu_arena_free(&arena);
+    return code;
 }
 
 const mu_shelf_item *mu_shelf_item_hold(const mu_shelf_item *held)
@@ -75,7 +138,6 @@ void mu_shelf_item_release(const mu_shelf_item *held)
     if (released == NULL ||
         atomic_fetch_sub_explicit(&released->n_holders, 1, memory_order_acq_rel) != 1)
         return;
-    mu_arena_free(&released->arena);
     free(released);
 }
 
