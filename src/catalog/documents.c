@@ -1,15 +1,25 @@
 #include "catalog/documents.h"
 
 #include "base/hash.h"
+#include "base/runner.h"
 #include "catalog/sql_int.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-/* Beside the store's tables; either side leaves the other's alone. document_state has one row: the
- * next number, and the sum of all checksums, by which a document that went missing is noticed. */
+#define FILE_NAME      "documents.db"
+#define APPLICATION_ID 0x4d55444f /* "MUDO" */
+#define FORMAT_VERSION 1
+#define BUSY_MS        20000
+/* Pages of the write-ahead log that start a checkpoint; 4 MiB. */
+#define CHECKPOINT_PAGES 1024
+
+/* document_state has one row: the next number, and the sum of all checksums, by which a document
+ * that went missing is noticed. */
 static const char tables[] =
     "CREATE TABLE IF NOT EXISTS document (number INTEGER PRIMARY KEY, sandbox TEXT NOT NULL,"
     " kind TEXT NOT NULL, id TEXT NOT NULL, json TEXT NOT NULL, created_ms INTEGER NOT NULL,"
@@ -38,9 +48,12 @@ static const char *const texts[N_STATEMENTS] = {
 
 struct mu_documents {
     pthread_mutex_t lock; /* guards the catalog and the statements */
-    mu_catalog *catalog;
+    mu_catalog *catalog;  /* documents.db */
+    sqlite3 *checkpoints; /* a connection of the runner's own */
+    mu_runner *runner;    /* moves the write-ahead log into the file, so that no commit has to */
     mu_sql statements[N_STATEMENTS];
     uint32_t n_prepared;
+    _Atomic bool wants_checkpoint;
     bool is_unsettled; /* a commit failed half way: nothing more is written */
     /* Release after a commit, acquire by readers: who sees a number sees its documents. */
     _Atomic uint64_t generation;
@@ -59,22 +72,185 @@ static mu_code prepare_all(mu_documents *documents, mu_err *err)
     return MU_OK;
 }
 
-static mu_code open_catalog(mu_documents *documents, const char *folder, mu_err *err)
+/* The file as a connection of its own: decision 0250. For reading, no file is MU_E_NOT_FOUND; one
+ * in a folder that may not be written, where SQLite can't make its shared memory, is taken as it
+ * is. */
+static mu_code open_database(const char *folder, mu_catalog_mode mode, mu_catalog **out,
+                             mu_err *err)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/" FILE_NAME, folder);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return mu_fail(err, MU_E_INPUT, "the name of the data folder is too long");
+    if (mode == MU_CATALOG_READ && access(path, F_OK) != 0)
+        return mu_fail(err, MU_E_NOT_FOUND, "no file %s", path);
+    mu_catalog *database = calloc(1, sizeof *database);
+    if (database == NULL || (database->path = strdup(path)) == NULL) {
+        free(database);
+        return mu_fail(err, MU_E_NOMEM, "out of memory for opening %s", path);
+    }
+    bool as_it_is = mode == MU_CATALOG_READ && access(folder, W_OK) != 0;
+    char uri[4200];
+    snprintf(uri, sizeof uri, "file:%s%s", path, as_it_is ? "?immutable=1" : "");
+    int flags =
+        SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+        (as_it_is ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                  : SQLITE_OPEN_READWRITE | (mode == MU_CATALOG_WRITE ? SQLITE_OPEN_CREATE : 0));
+    int result = sqlite3_open_v2(as_it_is ? uri : path, &database->db, flags, NULL);
+    mu_code code = result == SQLITE_OK ? MU_OK : mu_sql_fail(database, result, err);
+    if (code == MU_OK) {
+        sqlite3_busy_timeout(database->db, BUSY_MS);
+        code =
+            mu_sql_run(database, "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF", err);
+    }
+    if (code == MU_OK && mode == MU_CATALOG_READ)
+        code = mu_sql_run(database, "PRAGMA query_only = ON", err);
+    if (code != MU_OK) {
+        mu_catalog_close(database);
+        return code;
+    }
+    *out = database;
+    return MU_OK;
+}
+
+static mu_code read_integer(mu_catalog *database, const char *text, uint64_t *out, mu_err *err)
+{
+    mu_sql sql;
+    bool has_row;
+    MU_TRY(mu_sql_prepare(database, text, &sql, err));
+    mu_code code = mu_sql_next(&sql, &has_row, err);
+    if (code == MU_OK)
+        *out = has_row ? mu_sql_integer(&sql, 0) : 0;
+    mu_sql_finish(&sql);
+    return code;
+}
+
+static mu_code check_format(mu_catalog *database, bool *is_new, mu_err *err)
+{
+    uint64_t application_id, version, n_tables;
+    MU_TRY(read_integer(database, "PRAGMA application_id", &application_id, err));
+    MU_TRY(read_integer(database, "PRAGMA user_version", &version, err));
+    MU_TRY(read_integer(database, "SELECT count(*) FROM sqlite_schema", &n_tables, err));
+    *is_new = application_id == 0 && n_tables == 0;
+    if (!*is_new && application_id != APPLICATION_ID)
+        return mu_fail(err, MU_E_INPUT, "%s does not hold documents of muster", database->path);
+    if (!*is_new && version != FORMAT_VERSION)
+        return mu_fail(err, MU_E_INPUT, "%s has format %llu; this muster reads format %d",
+                       database->path, (unsigned long long)version, FORMAT_VERSION);
+    return MU_OK;
+}
+
+/* Older folders had the documents in catalog.db: attached as `old`. */
+static mu_code attach_old(mu_catalog *database, const char *folder, bool *has_documents,
+                          mu_err *err)
 {
     mu_arena arena;
+    uint64_t n = 0;
+    mu_code code = MU_OK;
     mu_arena_init(&arena, SIZE_MAX);
-    mu_str path = mu_arena_format(&arena, "%s/catalog.db", folder);
-    mu_code code = mu_catalog_open(path.ptr, MU_CATALOG_WRITE, &documents->catalog, err);
+    mu_str old = mu_arena_format(&arena, "%s/catalog.db", folder);
+    if (access(old.ptr, F_OK) == 0) {
+        char *attach = sqlite3_mprintf("ATTACH %Q AS old", old.ptr);
+        code = attach == NULL ? mu_fail(err, MU_E_NOMEM, "no memory for opening %s", old.ptr)
+                              : mu_sql_run(database, attach, err);
+        sqlite3_free(attach);
+        if (code == MU_OK)
+            code = read_integer(database,
+                                "SELECT count(*) FROM old.sqlite_schema WHERE type = 'table' AND"
+                                " name IN ('document', 'document_state')",
+                                &n, err);
+    }
     mu_arena_free(&arena);
-    MU_TRY(code);
-    MU_TRY(mu_sql_run(documents->catalog, "PRAGMA secure_delete = ON", err));
-    MU_TRY(mu_sql_run(documents->catalog, "BEGIN IMMEDIATE", err));
-    code = mu_sql_run(documents->catalog, tables, err);
-    if (code == MU_OK)
-        code = mu_sql_run(documents->catalog, "COMMIT", err);
-    if (code != MU_OK && !sqlite3_get_autocommit(documents->catalog->db))
-        (void)!mu_sql_run(documents->catalog, "ROLLBACK", NULL);
+    *has_documents = n == 2;
     return code;
+}
+
+static mu_code make_tables(mu_catalog *database, bool has_old, mu_err *err)
+{
+    char format[128];
+    snprintf(format, sizeof format, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             APPLICATION_ID, FORMAT_VERSION);
+    MU_TRY(mu_sql_run(database, "BEGIN IMMEDIATE", err));
+    mu_code code = mu_sql_run(database, tables, err);
+    if (code == MU_OK && has_old)
+        code = mu_sql_run(database,
+                          "INSERT INTO main.document SELECT * FROM old.document;"
+                          "INSERT INTO main.document_state SELECT * FROM old.document_state",
+                          err);
+    if (code == MU_OK)
+        code = mu_sql_run(database, format, err);
+    if (code == MU_OK)
+        code = mu_sql_run(database, "COMMIT", err);
+    if (code != MU_OK && !sqlite3_get_autocommit(database->db))
+        (void)!mu_sql_run(database, "ROLLBACK", NULL);
+    return code;
+}
+
+static mu_code make_file(mu_catalog *database, const char *folder, mu_err *err)
+{
+    bool has_old;
+    MU_TRY(attach_old(database, folder, &has_old, err));
+    MU_TRY(make_tables(database, has_old, err));
+    if (has_old)
+        MU_TRY(mu_sql_run(database, "DROP TABLE old.document; DROP TABLE old.document_state", err));
+    sqlite3_exec(database->db, "DETACH old", NULL, NULL, NULL); /* fails when there was none */
+    return MU_OK;
+}
+
+static uint32_t checkpoint(void *context, const bool *is_stopping)
+{
+    mu_documents *documents = context;
+    (void)is_stopping;
+    if (atomic_exchange_explicit(&documents->wants_checkpoint, false, memory_order_acq_rel))
+        sqlite3_wal_checkpoint_v2(documents->checkpoints, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                  NULL);
+    return MU_RUNNER_IDLE;
+}
+
+/* Called after each commit, with the pages that lie in the log. */
+static int note_pages(void *context, sqlite3 *db, const char *name, int n_pages)
+{
+    mu_documents *documents = context;
+    (void)db;
+    (void)name;
+    if (n_pages >= CHECKPOINT_PAGES) {
+        atomic_store_explicit(&documents->wants_checkpoint, true, memory_order_release);
+        mu_runner_wake(documents->runner);
+    }
+    return SQLITE_OK;
+}
+
+static mu_code start_checkpoints(mu_documents *documents, mu_err *err)
+{
+    int result = sqlite3_open_v2(documents->catalog->path, &documents->checkpoints,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (result != SQLITE_OK)
+        return mu_fail(err, MU_E_IO, "cannot open %s: %s", documents->catalog->path,
+                       sqlite3_errstr(result));
+    /* A connection that has read nothing yet does not know of the log. */
+    result = sqlite3_exec(documents->checkpoints, "SELECT count(*) FROM sqlite_schema", NULL, NULL,
+                          NULL);
+    if (result != SQLITE_OK)
+        return mu_fail(err, MU_E_IO, "cannot read %s: %s", documents->catalog->path,
+                       sqlite3_errstr(result));
+    MU_TRY(mu_runner_start("documents", checkpoint, documents, &documents->runner, err));
+    sqlite3_wal_hook(documents->catalog->db, note_pages, documents);
+    return MU_OK;
+}
+
+static mu_code open_catalog(mu_documents *documents, const char *folder, mu_err *err)
+{
+    bool is_new;
+    MU_TRY(open_database(folder, MU_CATALOG_WRITE, &documents->catalog, err));
+    mu_catalog *database = documents->catalog;
+    MU_TRY(mu_sql_run(database,
+                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                      "PRAGMA secure_delete = ON",
+                      err));
+    MU_TRY(check_format(database, &is_new, err));
+    if (is_new)
+        MU_TRY(make_file(database, folder, err));
+    return start_checkpoints(documents, err);
 }
 
 mu_code mu_documents_open(const char *folder, mu_documents **out, mu_err *err)
@@ -95,10 +271,13 @@ mu_code mu_documents_open(const char *folder, mu_documents **out, mu_err *err)
     return MU_OK;
 }
 
+/* The last connection to close moves what is left in the log into the file. */
 void mu_documents_close(mu_documents *documents)
 {
     if (documents == NULL)
         return;
+    mu_runner_stop(documents->runner);
+    sqlite3_close_v2(documents->checkpoints);
     for (uint32_t i = 0; i < documents->n_prepared; i++)
         mu_sql_finish(&documents->statements[i]);
     mu_catalog_close(documents->catalog);
@@ -478,8 +657,7 @@ mu_code mu_documents_verify(const char *folder, void (*problem)(void *context, m
     mu_arena arena;
     document_check check = {.arena = &arena, .problem = problem, .context = context};
     mu_arena_init(&arena, SIZE_MAX);
-    mu_str path = mu_arena_format(&arena, "%s/catalog.db", folder);
-    mu_code code = mu_catalog_open(path.ptr, MU_CATALOG_READ, &check.catalog, err);
+    mu_code code = open_database(folder, MU_CATALOG_READ, &check.catalog, err);
     if (code == MU_OK) {
         code = verify_catalog(&check, err);
         mu_catalog_close(check.catalog);
@@ -487,5 +665,22 @@ mu_code mu_documents_verify(const char *folder, void (*problem)(void *context, m
         code = MU_OK; /* nothing was ever written */
     }
     mu_arena_free(&arena);
+    return code;
+}
+
+/* -------- copying -------- */
+
+mu_code mu_documents_copy(const char *folder, const char *path, mu_err *err)
+{
+    mu_catalog *database;
+    mu_code code = open_database(folder, MU_CATALOG_READ, &database, err);
+    if (code == MU_E_NOT_FOUND)
+        return MU_OK;
+    MU_TRY(code);
+    if (unlink(path) != 0 && errno != ENOENT)
+        code = mu_fail_errno(err, "cannot remove %s", path);
+    else
+        code = mu_catalog_copy(database, path, err);
+    mu_catalog_close(database);
     return code;
 }

@@ -2,9 +2,9 @@
  * descriptors, datasets, batches, merge policies, namespaces, inlets, jobs.
  *
  * A document has a sandbox, a kind ("dataset", "mergePolicy", ...) and an id, unique among its kind
- * in its sandbox. Every row carries a checksum. The server's own connection to catalog.db, beside
- * the store's: each call is one transaction, durable when it returns. Any number of threads; calls
- * take turns.
+ * in its sandbox. Every row carries a checksum. They have a database of their own, documents.db with
+ * a write-ahead log: a commit is one sync (docs/decisions/0250). Each call is one transaction,
+ * durable when it returns. Any number of threads; calls take turns.
  */
 #ifndef MU_CATALOG_DOCUMENTS_H
 #define MU_CATALOG_DOCUMENTS_H
@@ -13,7 +13,8 @@
 
 typedef struct mu_documents mu_documents;
 
-/* `folder`: the data folder, whose catalog.db exists or is made. */
+/* `folder`: the data folder; documents.db is made when it is missing, with the documents of an older
+ * folder's catalog.db. One process at a time: whoever holds the folder's lock. */
 MU_CHECKED mu_code mu_documents_open(const char *folder, mu_documents **out, mu_err *err);
 void mu_documents_close(mu_documents *documents);
 
@@ -62,5 +63,9 @@ uint64_t mu_documents_kind_generation(mu_documents *documents, mu_str kind);
 MU_CHECKED mu_code mu_documents_verify(const char *folder,
                                        void (*problem)(void *context, mu_str sentence),
                                        void *context, mu_err *err);
+
+/* Copies one committed state to a new file, replacing one of that name; nothing when there are no
+ * documents. Beside a running server or without one; synced by the caller. */
+MU_CHECKED mu_code mu_documents_copy(const char *folder, const char *path, mu_err *err);
 
 #endif

@@ -15,6 +15,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct fixture {
     mu_arena arena;
@@ -190,7 +192,7 @@ static void damage(fixture *f, const char *statement)
 {
     char path[4096];
     sqlite3 *db;
-    snprintf(path, sizeof path, "%s/catalog.db", f->folder);
+    snprintf(path, sizeof path, "%s/documents.db", f->folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, statement, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
@@ -218,19 +220,88 @@ static void a_document_that_went_missing_is_noticed(void **state)
     assert_int_equal(n_problems(f), 1);
 }
 
-static void a_catalog_without_documents_is_whole(void **state)
+static void run_sql(const char *path, const char *text)
+{
+    sqlite3 *db;
+    char *message = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", text, message);
+    sqlite3_close(db);
+}
+
+static void a_folder_without_documents_is_whole(void **state)
 {
     fixture *f = *state;
-    mu_catalog *catalog;
     char path[4096];
-    assert_int_equal(n_problems(f), 0);
+    assert_int_equal(edit(f, MU_DOCUMENT_ADD, "a", "{}", 0, 1), MU_OK);
     mu_documents_close(f->documents);
-    snprintf(path, sizeof path, "%s/catalog.db", f->folder);
-    damage(f, "DROP TABLE document; DROP TABLE document_state");
-    assert_int_equal(mu_catalog_open(path, MU_CATALOG_WRITE, &catalog, NULL), MU_OK);
-    mu_catalog_close(catalog);
+    snprintf(path, sizeof path, "%s/documents.db", f->folder);
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(n_problems(f), 0);
     assert_int_equal(mu_documents_open(f->folder, &f->documents, NULL), MU_OK);
+    assert_int_equal(n_problems(f), 0);
+}
+
+/* As folders were before decision 0250. */
+static void documents_of_an_older_folder_are_taken_over(void **state)
+{
+    fixture *f = *state;
+    char now[4096], old[4096], text[9000];
+    mu_catalog *catalog;
+    assert_int_equal(edit(f, MU_DOCUMENT_ADD, "a", "{\"x\":1}", 0, 1), MU_OK);
+    assert_int_equal(edit(f, MU_DOCUMENT_ADD, "b", "{}", 0, 1), MU_OK);
+    mu_documents_close(f->documents);
+    snprintf(now, sizeof now, "%s/documents.db", f->folder);
+    snprintf(old, sizeof old, "%s/catalog.db", f->folder);
+    assert_int_equal(mu_catalog_open(old, MU_CATALOG_WRITE, &catalog, NULL), MU_OK);
+    mu_catalog_close(catalog);
+    snprintf(text, sizeof text,
+             "ATTACH '%s' AS now; CREATE TABLE document AS SELECT * FROM now.document;"
+             "CREATE TABLE document_state AS SELECT * FROM now.document_state",
+             now);
+    run_sql(old, text);
+    assert_int_equal(unlink(now), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mu_documents_open(f->folder, &f->documents, NULL), MU_OK);
+        assert_true(mu_str_equal(get(f, "a").json, MU_STR("{\"x\":1}")));
+        assert_int_equal(n_problems(f), 0);
+        if (i == 0)
+            mu_documents_close(f->documents);
+    }
+    run_sql(old, "CREATE TABLE document (x)"); /* was dropped there */
+    assert_int_equal(edit(f, MU_DOCUMENT_ADD, "c", "{}", 0, 1), MU_OK);
+}
+
+static void a_foreign_file_is_refused(void **state)
+{
+    fixture *f = *state;
+    char path[4096];
+    mu_documents_close(f->documents);
+    snprintf(path, sizeof path, "%s/documents.db", f->folder);
+    mu_err err;
+    run_sql(path, "PRAGMA user_version = 9");
+    assert_int_equal(mu_documents_open(f->folder, &f->documents, &err), MU_E_INPUT);
+    run_sql(path, "PRAGMA user_version = 1; PRAGMA application_id = 7");
+    assert_int_equal(mu_documents_open(f->folder, &f->documents, &err), MU_E_INPUT);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mu_documents_open(f->folder, &f->documents, NULL), MU_OK);
+}
+
+/* The log is moved into the file while the server runs: neither grows without end. */
+static void the_log_is_moved_into_the_file(void **state)
+{
+    fixture *f = *state;
+    char path[4096], json[16384];
+    struct stat log;
+    memset(json, 'x', sizeof json);
+    memcpy(json, "{\"x\":\"", 6);
+    memcpy(json + sizeof json - 3, "\"}", 3);
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(edit(f, MU_DOCUMENT_PUT, "a", json, 0, i), MU_OK);
+    snprintf(path, sizeof path, "%s/documents.db-wal", f->folder);
+    assert_int_equal(stat(path, &log), 0);
+    assert_in_range(log.st_size, 1, 24 << 20); /* all together wrote 40 MB */
 }
 
 int main(void)
@@ -245,7 +316,10 @@ int main(void)
         TEST(threads_take_turns),
         TEST(a_changed_document_is_refused),
         TEST(a_document_that_went_missing_is_noticed),
-        TEST(a_catalog_without_documents_is_whole),
+        TEST(a_folder_without_documents_is_whole),
+        TEST(documents_of_an_older_folder_are_taken_over),
+        TEST(a_foreign_file_is_refused),
+        TEST(the_log_is_moved_into_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

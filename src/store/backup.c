@@ -2,7 +2,8 @@
  *
  *   1. other files          what lies beside catalog, parts and log
  *   2. open log segments    so that trimming cannot take them away
- *   3. catalog              SQLite's copy of one committed state: the copy is as of this moment
+ *   3. documents, catalog   SQLite's copies of one committed state each: the copy is as of this
+ *                           moment
  *   4. open later segments  from 2 on when another commit came in between: it may have trimmed some
  *   5. log segments         each from its end to its beginning: what was written later is read
  *                           earlier, so that the copy has no block without its predecessors
@@ -14,6 +15,7 @@
  * The log is copied after the catalog, so it reaches at least as far as the marks; and it was
  * pinned before, so it begins early enough.
  */
+#include "catalog/documents.h"
 #include "store/log.h"
 #include "store/store_int.h"
 
@@ -27,12 +29,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES_MAX    200
-#define BAD_LOGS_MAX 5
-#define CHUNK_SIZE   ((size_t)1 << 20)
-#define DEPTH_MAX    16u
-#define CATALOG_NAME "catalog.db"
-#define UNNAMED      "catalog.db.incomplete"
+#define TRIES_MAX      200
+#define BAD_LOGS_MAX   5
+#define CHUNK_SIZE     ((size_t)1 << 20)
+#define DEPTH_MAX      16u
+#define CATALOG_NAME   "catalog.db"
+#define UNNAMED        "catalog.db.incomplete"
+#define DOCUMENTS_NAME "documents.db"
 
 typedef struct segment {
     char name[32];
@@ -183,8 +186,9 @@ static mu_code list_folder(backup *b, const char *path, uint32_t *n, char ***out
 
 static bool is_own(const char *name)
 {
-    static const char *const own[] = {"lock", CATALOG_NAME, CATALOG_NAME "-journal", "parts",
-                                      "log"};
+    static const char *const own[] = {
+        "lock",         CATALOG_NAME,          CATALOG_NAME "-journal", "parts",
+        DOCUMENTS_NAME, DOCUMENTS_NAME "-wal", DOCUMENTS_NAME "-shm",   "log"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(name, own[i]) == 0)
             return true;
@@ -373,6 +377,14 @@ static mu_code empty_folder(backup *b, const char *name, mu_err *err)
 
 /* -------- the catalog and its parts -------- */
 
+/* Documents first: what they say was done is then in the log and the parts of the copy. */
+static mu_code copy_documents(backup *b, mu_err *err)
+{
+    char path[MU_PATH_MAX];
+    MU_TRY(mu_store_path(b->target, DOCUMENTS_NAME, path, err));
+    return mu_documents_copy(b->folder, path, err);
+}
+
 /* One committed state, and every segment that a record after its marks may lie in. */
 static mu_code copy_catalog(backup *b, mu_err *err)
 {
@@ -381,6 +393,7 @@ static mu_code copy_catalog(backup *b, mu_err *err)
     MU_TRY(mu_store_path(b->target, UNNAMED, path, err));
     unlink(path);
     MU_TRY(mu_catalog_data_version(b->catalog, &before, err));
+    MU_TRY(copy_documents(b, err));
     MU_TRY(pin_segments(b, err));
     MU_TRY(mu_catalog_copy(b->catalog, path, err));
     MU_TRY(pin_segments(b, err));
