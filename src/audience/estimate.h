@@ -22,8 +22,6 @@ typedef struct mu_estimates mu_estimates;
 MU_CHECKED mu_code mu_estimates_new(mu_workspaces *workspaces, mu_estimates **out, mu_err *err);
 void mu_estimates_free(mu_estimates *estimates);
 
-typedef enum mu_graph_type { MU_GRAPH_OF_POLICY, MU_GRAPH_NONE, MU_GRAPH_PDG } mu_graph_type;
-
 typedef struct mu_estimate_request {
     mu_str expression;
     bool is_tree;

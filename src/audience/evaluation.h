@@ -24,13 +24,17 @@ MU_CHECKED mu_code mu_subjects_of(mu_arena *arena, const mu_audience_book *book,
                                   const mu_str *ids, uint32_t *n_out, mu_subject **out,
                                   mu_err *err);
 
+/* How identities are stitched, instead of what merge policies say (api.md 14.1, graphType). */
+typedef enum mu_graph_type { MU_GRAPH_OF_POLICY, MU_GRAPH_NONE, MU_GRAPH_PDG } mu_graph_type;
+
 typedef struct mu_evaluation_request {
     uint32_t n_subjects;
     const mu_subject *subjects;
     const mu_audience_book *book; /* for names and for audiences that are not among the subjects */
     int64_t now_ms;
-    int64_t as_of_ms;   /* only events with timestamp and receive time up to then; INT64_MAX: all */
-    const bool *cancel; /* NULL, or read with __ATOMIC_RELAXED */
+    int64_t as_of_ms; /* only events with timestamp and receive time up to then; INT64_MAX: all */
+    mu_graph_type graph; /* of every policy; 0: as it says itself */
+    const bool *cancel;  /* NULL, or read with __ATOMIC_RELAXED */
     bool counts_namespaces;
     void (*progress)(void *context, uint64_t done, uint64_t all); /* NULL allowed */
     void *progress_context;

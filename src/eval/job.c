@@ -1,7 +1,6 @@
-/* job.c -- many audiences as one job: order, plan, schedule, threads. */
+/* job.c -- many audiences as one job: order, plan, schedule. */
 #include "eval/job_int.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 /* -------- order of audiences -------- */
@@ -253,86 +252,4 @@ void mu_job_write_plan(const mu_job *job, mu_buf *buf)
         mu_buf_add_format(buf, "audience " MU_STR_FMT " = #%u\n", MU_STR_ARG(audience->id),
                           audience->root);
     }
-}
-
-/* -------- run -------- */
-
-typedef struct run {
-    mu_job *job;
-    const bound_part *bound;
-    worker *workers;
-    mu_job_sink *sink;
-    void *sink_context;
-    uint64_t all_rows;
-    _Atomic uint64_t done_rows; /* relaxed: only shown to people */
-} run;
-
-static mu_code run_item(void *context, unsigned worker_index, size_t item, mu_err *err)
-{
-    run *r = context;
-    const mu_job_options *options = &r->job->options;
-    if (options->cancel != NULL && __atomic_load_n(options->cancel, __ATOMIC_RELAXED))
-        return mu_fail(err, MU_E_CANCELLED, "the job was cancelled");
-    worker *w = &r->workers[worker_index];
-    MU_TRY(
-        worker_run_block(w, r->bound, (uint32_t)item, r->sink, r->sink_context, worker_index, err));
-    uint64_t done = atomic_fetch_add_explicit(&r->done_rows, w->n_rows, memory_order_relaxed);
-    if (options->progress != NULL && worker_index == 0)
-        options->progress(options->progress_context, done + w->n_rows, r->all_rows);
-    return MU_OK;
-}
-
-static mu_code run_parts(run *r, mu_err *err)
-{
-    mu_job *job = r->job;
-    for (uint32_t i = 0; i < job->profile->n_parts; i++) {
-        bound_part bound;
-        mu_code code = part_bind(job, i, &bound, err);
-        r->bound = &bound;
-        if (code == MU_OK)
-            code = mu_parallel_for(job->options.n_threads, mu_part_block_count(bound.part),
-                                   run_item, r, err);
-        part_unbind(&bound);
-        MU_TRY(code);
-    }
-    return MU_OK;
-}
-
-static void add_up(run *r, uint64_t *counts, mu_job_counters *counters)
-{
-    for (unsigned t = 0; t < r->job->options.n_threads; t++) {
-        const worker *w = &r->workers[t];
-        for (uint32_t a = 0; a < r->job->n_audiences; a++)
-            counts[a] += w->counts[a];
-        counters->n_blocks += w->counters.n_blocks;
-        counters->n_fallback_rows += w->counters.n_fallback_rows;
-        for (unsigned g = 0; g < MU_GUARD_COUNT_; g++)
-            counters->guard_trips[g] += w->counters.guard_trips[g];
-    }
-}
-
-mu_code mu_job_run(mu_job *job, mu_job_sink *sink, void *sink_context, uint64_t *counts,
-                   mu_job_counters *counters, mu_err *err)
-{
-    memset(counts, 0, job->n_audiences * sizeof *counts);
-    *counters = (mu_job_counters){0};
-    if (job->profile == NULL)
-        return MU_OK;
-    counters->n_profiles = job->profile->n_rows;
-    counters->n_events = job->profile->n_events;
-    run r = {.job = job, .sink = sink, .sink_context = sink_context};
-    for (uint32_t i = 0; i < job->profile->n_parts; i++)
-        r.all_rows += mu_part_rows(job->profile->parts[i]);
-    mu_arena arena;
-    mu_arena_init(&arena, SIZE_MAX);
-    r.workers = MU_NEW_ARRAY(&arena, worker, job->options.n_threads);
-    for (unsigned t = 0; t < job->options.n_threads; t++)
-        worker_init(&r.workers[t], job);
-    mu_code code = run_parts(&r, err);
-    if (code == MU_OK)
-        add_up(&r, counts, counters);
-    for (unsigned t = 0; t < job->options.n_threads; t++)
-        worker_fini(&r.workers[t]);
-    mu_arena_free(&arena);
-    return code;
 }

@@ -11,13 +11,16 @@ static void both_evaluators_agree_on_random_cases(void **state)
     (void)state;
     static unsigned one = 1, two = 2;
     const mu_case_evaluator reference = {"reference", mu_case_run_reference, NULL};
-    const mu_case_evaluator jobs[] = {{"job with 2 threads", mu_case_run_job, &two},
-                                      {"job with 1 thread", mu_case_run_job, &one}};
+    const mu_case_evaluator jobs[] = {
+        {"job with 2 threads", mu_case_run_job, &two},
+        {"job with 1 thread", mu_case_run_job, &one},
+        {"job by hash", mu_case_run_job_by_hash, &one},
+        {"job by hash with 2 threads", mu_case_run_job_by_hash, &two}};
     mu_compare_result result = mu_compare(&(mu_compare_options){.test = "random cases",
                                                                 .n_cases = MUSTER_TEST_CASES,
                                                                 .seed = 20260310,
                                                                 .oracle = &reference,
-                                                                .n_tested = 2,
+                                                                .n_tested = 4,
                                                                 .tested = jobs});
     assert_int_equal(result.n_disagreements, 0);
     /* A healthy share of the rules means something. */

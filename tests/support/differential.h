@@ -84,6 +84,9 @@ mu_case_run mu_case_run_reference_unbound;
  * job's counts and counters on the way. */
 mu_case_run mu_case_run_job;
 
+/* The same with mu_job_run_by_hash; with one thread checks the order of the blocks too. */
+mu_case_run mu_case_run_job_by_hash;
+
 /* -------- comparing -------- */
 
 typedef struct mu_disagreement {
