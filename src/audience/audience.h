@@ -40,6 +40,8 @@ typedef struct mu_audience_book {
     uint32_t n;
     const mu_audience *const *audiences; /* in the order of creation */
     uint64_t generation;                 /* differs between any two states */
+    uint32_t n_external, n_system;
+    const mu_shelf *shelf; /* what it was derived from; held as long as the book */
 } mu_audience_book;
 
 MU_CHECKED mu_code mu_audience_books_new(mu_shelves *shelves, mu_audience_books **out, mu_err *err);
@@ -49,6 +51,12 @@ void mu_audience_books_free(mu_audience_books *books);
 MU_CHECKED mu_code mu_audience_book_acquire(mu_audience_books *books, const mu_audience_book **out,
                                             mu_err *err);
 void mu_audience_book_release(const mu_audience_book *book);
+
+/* For changes that depend on what audiences there are (names, references, versions): whoever
+ * changes one holds this lock from reading the book until the change is made. Taken before any lock
+ * of memberships and shelves, which are not held then. */
+void mu_audience_books_lock(mu_audience_books *books);
+void mu_audience_books_unlock(mu_audience_books *books);
 
 /* NULL when there is none. */
 const mu_audience *mu_audience_find(const mu_audience_book *book, mu_str id);
@@ -64,6 +72,7 @@ const mu_audience *mu_audience_find_reference(const mu_audience_book *book, mu_s
 typedef struct mu_expression {
     const mu_pql *query; /* bound against the schema; audiences by id */
     const mu_pql *named; /* only parsed, with names of audiences replaced by ids: what is stored */
+    bool has_names;      /* `named` differs from what was given */
     mu_eligibility eligibility;
     mu_pql_diagnostics diagnostics; /* errors, warnings */
 } mu_expression;

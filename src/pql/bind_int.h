@@ -136,11 +136,7 @@ const mu_pql *mu_bind_chain(binder *b, const mu_pql *node);
 /* V02, W03 and W04 of a bound tree. */
 void mu_check_limits(binder *b, const mu_pql *bound);
 
-/* -------- walk.c -------- */
-
-/* Calls `visit` for the direct children of a node: arguments, declarations, times, chain items. */
-typedef void mu_pql_visitor(void *context, const mu_pql *child);
-void mu_pql_children(const mu_pql *node, mu_pql_visitor *visit, void *context);
+/* -------- features.c, eligibility.c -------- */
 
 /* FIELD xEvent of the whole query's parameter, at any depth. */
 static inline bool mu_pql_is_events(const mu_pql *node)

@@ -156,6 +156,10 @@ struct mu_pql {
     mu_str hop_class;    /* FIELD: args[0] is a key of this lookup class; len 0 when no hop */
 };
 
+/* Calls `visit` for the direct children of a node: arguments, declarations, times, chain items. */
+typedef void mu_pql_visitor(void *context, const mu_pql *child);
+void mu_pql_children(const mu_pql *node, mu_pql_visitor *visit, void *context);
+
 /* -------- diagnostics -------- */
 
 typedef struct mu_pql_diagnostic {
