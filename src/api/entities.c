@@ -298,7 +298,7 @@ static mu_http_outcome delete_target(mu_http_request *request, mu_http_response 
     mu_profile_view view;
     mu_err err;
     bool found;
-    ask->n_hidden_datasets = 0; /* what nobody may read can be deleted */
+    ask->hidden.n_datasets = 0; /* what nobody may read can be deleted */
     if (ask->class != MU_ENTITY_PROFILE)
         return mu_api_problem(request, response, 400, MU_STR(""),
                               MU_STR("Only entities of _xdm.context.profile can be deleted"));

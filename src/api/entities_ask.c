@@ -138,7 +138,8 @@ static mu_code finish(mu_entity_ask *ask, mu_str policy, mu_err *err)
         return mu_fail(err, code, "%s", problem.text);
     ask->n_namespaces =
         mu_sandbox_namespaces(ask->call->sandbox->live, ask->arena, &ask->namespaces);
-    return mu_entity_labels_read(ask, err);
+    return mu_hidden_read(ask->call->api->options.documents, ask->arena, ask->call->place,
+                          &ask->hidden, err);
 }
 
 static mu_entity_ask begin(mu_http_request *request)

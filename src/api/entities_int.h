@@ -8,6 +8,7 @@
 #define MU_API_ENTITIES_INT_H
 
 #include "api/api_int.h"
+#include "profile/hidden.h"
 
 #define MU_ENTITY_FILTERS_MAX    3u
 #define MU_ENTITY_EVENTS_MAX     1000u
@@ -50,9 +51,7 @@ typedef struct mu_entity_ask {
     mu_entity_filter filters[MU_ENTITY_FILTERS_MAX];
     uint32_t n_namespaces;
     const mu_graph_namespace *namespaces;
-    /* What carries the label C12 (P86). */
-    uint32_t n_hidden_paths, n_hidden_datasets;
-    const mu_str *hidden_paths, *hidden_datasets;
+    mu_hidden hidden;
     int64_t now_ms;
     /* What answers share with, until mu_entity_ask_end. */
     uint32_t n_held, held_capacity;
@@ -92,15 +91,6 @@ MU_CHECKED mu_code mu_entity_target_find(const mu_entity_ask *ask, mu_str id, mu
 /* The XID of an identity; empty when nobody registered its namespace. */
 mu_str mu_entity_xid(const mu_entity_ask *ask, mu_identity identity);
 const mu_graph_namespace *mu_entity_namespace(const mu_entity_ask *ask, mu_str code_or_number);
-
-/* -------- entities_labels.c -------- */
-
-/* Fills in what carries the label C12. */
-MU_CHECKED mu_code mu_entity_labels_read(mu_entity_ask *ask, mu_err *err);
-
-/* The content without what comes from datasets that carry it. */
-mu_content mu_entity_labels_apply(const mu_entity_ask *ask, const mu_schema *schema,
-                                  const mu_content *content);
 
 /* -------- entities_profile.c, entities_events.c -------- */
 

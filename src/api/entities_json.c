@@ -158,8 +158,8 @@ mu_json mu_entity_select(const mu_entity_ask *ask, const mu_json *json)
         else
             out = (mu_json){.kind = MU_JSON_OBJECT};
     }
-    if (ask->n_hidden_paths > 0) {
-        part_of(ask->arena, &out, ask->n_hidden_paths, ask->hidden_paths, false, &part);
+    if (ask->hidden.n_paths > 0) {
+        part_of(ask->arena, &out, ask->hidden.n_paths, ask->hidden.paths, false, &part);
         out = part;
     }
     return out;

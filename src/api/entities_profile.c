@@ -41,7 +41,7 @@ mu_code mu_entity_view(mu_entity_ask *ask, const mu_entity_target *target, bool 
     if (code != MU_OK)
         return mu_fail(err, code, "%s", problem.text);
     hold(ask, lookup->snapshot);
-    mu_content visible = mu_entity_labels_apply(ask, lookup->schema, &lookup->content);
+    mu_content visible = mu_hidden_apply(ask->arena, &ask->hidden, lookup->schema, &lookup->content);
     uint32_t place = place_of(&visible.cluster, target->identity);
     if (place == UINT32_MAX)
         return MU_OK;

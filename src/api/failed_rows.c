@@ -4,11 +4,6 @@
 
 /* GET /data/foundation/export/batches/{id}/failed and /meta (profile.md d.4). */
 
-typedef struct listed_file {
-    mu_str name, path; /* path: what the `path` parameter takes */
-    uint64_t length;
-} listed_file;
-
 static mu_code check_batch(mu_http_request *request, mu_err *err)
 {
     mu_batch batch;
@@ -18,7 +13,8 @@ static mu_code check_batch(mu_http_request *request, mu_err *err)
                           mu_http_request_parameter(request, MU_STR("id")), &batch, NULL, err);
 }
 
-static void write_file(mu_http_request *request, mu_json_writer *writer, const listed_file *file)
+static void write_file(mu_http_request *request, mu_json_writer *writer,
+                       const mu_api_listed_file *file)
 {
     mu_json_begin_object(writer);
     mu_json_name(writer, MU_STR("name"));
@@ -40,8 +36,8 @@ static void write_file(mu_http_request *request, mu_json_writer *writer, const l
     mu_json_end_object(writer);
 }
 
-static mu_http_outcome answer_list(mu_http_request *request, mu_http_response *response, uint32_t n,
-                                   const listed_file *files)
+mu_http_outcome mu_api_answer_files(mu_http_request *request, mu_http_response *response,
+                                    uint32_t n, const mu_api_listed_file *files)
 {
     mu_json_writer *writer = mu_http_response_json(response);
     mu_json_begin_object(writer);
@@ -69,14 +65,14 @@ static mu_http_outcome list_rows(mu_http_request *request, mu_http_response *res
     mu_arena *arena = mu_http_request_arena(request);
     uint32_t n = mu_failed_list(call->api->ingestion->failed, arena, call->sandbox->store_name,
                                 mu_http_request_parameter(request, MU_STR("id")), &stored);
-    listed_file *files = MU_NEW_ARRAY(arena, listed_file, n);
+    mu_api_listed_file *files = MU_NEW_ARRAY(arena, mu_api_listed_file, n);
     for (uint32_t i = 0; i < n; i++)
-        files[i] =
-            (listed_file){.name = stored[i].name,
-                          .path = mu_arena_format(arena, "%s%.*s", prefix, (int)stored[i].name.len,
-                                                  stored[i].name.ptr),
-                          .length = stored[i].length};
-    return answer_list(request, response, n, files);
+        files[i] = (mu_api_listed_file){.name = stored[i].name,
+                                        .path = mu_arena_format(arena, "%s%.*s", prefix,
+                                                                (int)stored[i].name.len,
+                                                                stored[i].name.ptr),
+                                        .length = stored[i].length};
+    return mu_api_answer_files(request, response, n, files);
 }
 
 static mu_http_outcome answer_file(mu_http_request *request, mu_http_response *response,
@@ -117,11 +113,11 @@ static mu_http_outcome list_inputs(mu_http_request *request, mu_http_response *r
         mu_batches_folder(call->api->ingestion->batches, arena, call->sandbox->store_name,
                           mu_http_request_parameter(request, MU_STR("id")));
     uint32_t n = mu_batch_files_list(&folder, arena, &stored);
-    listed_file *files = MU_NEW_ARRAY(arena, listed_file, n);
+    mu_api_listed_file *files = MU_NEW_ARRAY(arena, mu_api_listed_file, n);
     for (uint32_t i = 0; i < n; i++)
-        files[i] = (listed_file){
+        files[i] = (mu_api_listed_file){
             .name = stored[i].name, .path = stored[i].name, .length = stored[i].size_bytes};
-    return answer_list(request, response, n, files);
+    return mu_api_answer_files(request, response, n, files);
 }
 
 static mu_http_outcome metadata(mu_http_request *request, mu_http_response *response, void *context)

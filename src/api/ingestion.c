@@ -144,5 +144,6 @@ mu_code mu_api_add_ingestion(mu_api *api, mu_http_router *router, mu_err *err)
     MU_TRY(mu_api_add_collection(api, router, err));
     MU_TRY(mu_api_add_batches(api, router, err));
     MU_TRY(mu_api_add_batch_uploads(api, router, err));
-    return mu_api_add_failed_rows(api, router, err);
+    MU_TRY(mu_api_add_failed_rows(api, router, err));
+    return mu_api_add_export_files(api, router, err);
 }

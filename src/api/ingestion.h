@@ -23,7 +23,15 @@ void mu_ingestion_free(mu_ingestion *ingestion);
 
 /* The resources that take data: one file each. */
 mu_api_resource mu_api_add_ingestion, mu_api_add_collection, mu_api_add_batches,
-    mu_api_add_batch_uploads, mu_api_add_failed_rows;
+    mu_api_add_batch_uploads, mu_api_add_failed_rows, mu_api_add_export_files;
+
+/* Files as data access lists them: each with a link to the request's path and ?path= itself. */
+typedef struct mu_api_listed_file {
+    mu_str name, path; /* path: what the `path` parameter takes */
+    uint64_t length;
+} mu_api_listed_file;
+mu_http_outcome mu_api_answer_files(mu_http_request *request, mu_http_response *response,
+                                    uint32_t n, const mu_api_listed_file *files);
 
 /* Removes what the failed rows of a sandbox hold of an erased person. Waits for the disk. */
 MU_CHECKED mu_code mu_ingestion_erase(mu_ingestion *ingestion, mu_str store_name, uint32_t n,

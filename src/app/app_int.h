@@ -111,6 +111,9 @@ typedef struct mu_command {
     const char *const *paragraphs; /* NULL at the end */
     const mu_option *options;      /* besides mu_common_options */
     size_t n_options;
+    /* More names to list, under a heading; both NULL: none. Calls `line` once for each. */
+    const char *list_heading;
+    void (*list)(void (*line)(void *context, const char *name, const char *help), void *context);
     const mu_example *examples;
     size_t n_examples;
     mu_exit (*run)(mu_invocation *invocation);

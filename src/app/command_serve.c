@@ -127,7 +127,12 @@ static mu_code open_api(server *s, mu_arena *arena, mu_err *err)
         .now_ms = clock_ms,
         .logger = &s->logger,
         .metrics = s->metrics,
+        .settings = mu_audience_settings_default(),
+        .n_threads = mu_options_threads(s->options),
+        .duckdb_library = mu_str_from(mu_option_text(s->options, MU_OPTION_DUCKDB_LIBRARY, "")),
     };
+    mu_str settings = mu_str_from(mu_option_text(s->options, MU_OPTION_SETTINGS, ""));
+    MU_TRY(mu_audience_settings_parse(settings, &options.settings, err));
     const char *clients = mu_option_text(s->options, MU_OPTION_CLIENTS, NULL);
     MU_TRY(read_clients(arena, clients, &options, err));
     MU_TRY(mu_kafka_options_read(arena, s->options, &options, err));
@@ -281,6 +286,28 @@ static mu_exit run(mu_invocation *invocation)
     return serve(invocation, folder, listen);
 }
 
+/* -------- the settings, for the help -------- */
+
+typedef struct listing {
+    void (*line)(void *context, const char *name, const char *help);
+    void *context;
+} listing;
+
+static void list_setting(void *context, const char *name, int64_t otherwise, const char *help)
+{
+    const listing *l = context;
+    char text[256];
+    snprintf(text, sizeof text, "%s (default %lld)", help, (long long)otherwise);
+    l->line(l->context, name, text);
+}
+
+static void list_settings(void (*line)(void *context, const char *name, const char *help),
+                          void *context)
+{
+    listing l = {line, context};
+    mu_audience_settings_list(list_setting, &l);
+}
+
 static const char *const usages[] = {"serve --data DIR [--listen HOST:PORT]", NULL};
 static const char *const paragraphs[] = {
     "Serves the HTTP API over a data folder, which is made when it is missing. Prints one JSON "
@@ -297,11 +324,12 @@ static const char *const paragraphs[] = {
     "JSON list: [{\"organization\":\"..\",\"apiKey\":\"..\",\"token\":\"..\",\"secret\":\"..\"}].",
     NULL};
 static const mu_option options_taken[] = {
-    MU_OPTION_DATA,          MU_OPTION_LISTEN,       MU_OPTION_AUTH,
-    MU_OPTION_CLIENTS,       MU_OPTION_TENANT,       MU_OPTION_CERTIFICATE,
-    MU_OPTION_KEY,           MU_OPTION_PUBLIC_URL,   MU_OPTION_FOLD_BYTES,
-    MU_OPTION_FOLD_SECONDS,  MU_OPTION_LOG_LEVEL,    MU_OPTION_NOW,
-    MU_OPTION_KAFKA_BROKERS, MU_OPTION_KAFKA_TOPICS, MU_OPTION_KAFKA_SETTINGS,
+    MU_OPTION_DATA,          MU_OPTION_LISTEN,         MU_OPTION_AUTH,
+    MU_OPTION_CLIENTS,       MU_OPTION_TENANT,         MU_OPTION_CERTIFICATE,
+    MU_OPTION_KEY,           MU_OPTION_PUBLIC_URL,     MU_OPTION_FOLD_BYTES,
+    MU_OPTION_FOLD_SECONDS,  MU_OPTION_LOG_LEVEL,      MU_OPTION_NOW,
+    MU_OPTION_KAFKA_BROKERS, MU_OPTION_KAFKA_TOPICS,   MU_OPTION_KAFKA_SETTINGS,
+    MU_OPTION_SETTINGS,      MU_OPTION_DUCKDB_LIBRARY,
 };
 static const mu_example examples[] = {
     {"On this machine, for clients of this machine.", "muster serve --data shop"},
@@ -317,6 +345,8 @@ const mu_command mu_command_serve = {
     .paragraphs = paragraphs,
     .options = options_taken,
     .n_options = MU_LENGTH(options_taken),
+    .list_heading = "Settings",
+    .list = list_settings,
     .examples = examples,
     .n_examples = MU_LENGTH(examples),
     .run = run,

@@ -76,6 +76,11 @@ static void add_option(mu_buf *buf, mu_option option)
     add_entry(buf, term, info->help, 28);
 }
 
+static void add_listed(void *context, const char *name, const char *help)
+{
+    add_entry(context, name, help, 28);
+}
+
 static void add_examples(mu_buf *buf, const mu_example *examples, size_t n)
 {
     MU_BUF_ADD(buf, "\nExamples:\n");
@@ -128,6 +133,10 @@ void mu_help_write_text(mu_buf *buf, const mu_command *command)
     MU_BUF_ADD(buf, "\nOptions of every command:\n");
     for (size_t i = 0; i < MU_COMMON_OPTIONS; i++)
         add_option(buf, mu_common_options[i]);
+    if (command->list != NULL) {
+        mu_buf_add_format(buf, "\n%s:\n", command->list_heading);
+        command->list(add_listed, buf);
+    }
     add_examples(buf, command->examples, command->n_examples);
 }
 
@@ -172,6 +181,13 @@ static void add_roff_option(mu_buf *buf, mu_option option)
     }
     mu_buf_add_char(buf, '\n');
     add_roff_line(buf, "", info->help);
+}
+
+static void add_roff_listed(void *context, const char *name, const char *help)
+{
+    mu_buf *buf = context;
+    add_roff_line(buf, ".TP\n.B ", name);
+    add_roff_line(buf, "", help);
 }
 
 static void add_roff_examples(mu_buf *buf, const mu_example *examples, size_t n)
@@ -253,5 +269,9 @@ void mu_help_write_man(mu_buf *buf, const mu_command *command)
         add_roff_option(buf, command->options[i]);
     for (size_t i = 0; i < MU_COMMON_OPTIONS; i++)
         add_roff_option(buf, mu_common_options[i]);
+    if (command->list != NULL) {
+        add_roff_line(buf, ".SH ", command->list_heading);
+        command->list(add_roff_listed, buf);
+    }
     add_roff_end(buf, command);
 }

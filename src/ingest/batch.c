@@ -87,9 +87,16 @@ static mu_code revert(mu_batches *batches, mu_arena *arena, mu_str sandbox, mu_s
         return MU_OK;
     if (batch.status != MU_BATCH_SUCCESS)
         return mu_fail(err, MU_E_CONFLICT, "only a batch of status success can be reverted");
-    MU_TRY(drop_rows(batches, sandbox, &batch, err));
+    if (!batch.is_export)
+        MU_TRY(drop_rows(batches, sandbox, &batch, err));
     batch.status = MU_BATCH_INACTIVE;
-    return mu_batches_put(batches, sandbox, &batch, version, err);
+    MU_TRY(mu_batches_put(batches, sandbox, &batch, version, err));
+    if (batch.is_export) {
+        mu_batch_folder folder =
+            mu_batch_export_folder_of(arena, batches->options.folder, sandbox, id);
+        mu_batch_files_remove(&folder);
+    }
+    return MU_OK;
 }
 
 mu_code mu_batches_revert(mu_batches *batches, mu_str sandbox, mu_str id, mu_err *err)

@@ -62,7 +62,8 @@ MU_CHECKED mu_code mu_batches_put(mu_batches *batches, mu_str sandbox, const mu_
 /* Hands a loaded batch to the thread. */
 void mu_batches_enqueue(mu_batches *batches, mu_str sandbox, mu_str id);
 
-/* Removes what a successful batch brought: its events (P50); its status becomes inactive. Waits. */
+/* Removes what a successful batch brought: its events (P50), or the files of one that an export
+ * wrote; its status becomes inactive. Waits. */
 MU_CHECKED mu_code mu_batches_revert(mu_batches *batches, mu_str sandbox, mu_str id, mu_err *err);
 
 /* Gives up batches that nobody completed within a week, and removes files of batches that are final

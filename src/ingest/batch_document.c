@@ -98,8 +98,9 @@ static void write_metrics(mu_json_writer *writer, const mu_batch *batch)
     write_count(writer, MU_STR("inputByteSize"), batch->n_input_bytes);
     write_count(writer, MU_STR("outputByteSize"), batch->n_output_bytes);
     write_count(writer, MU_STR("inputFileCount"), batch->n_input_files);
-    write_count(writer, MU_STR("outputFileCount"), batch->n_output_records > 0 ? 1 : 0);
-    write_count(writer, MU_STR("partitionCount"), batch->n_output_records > 0 ? 1 : 0);
+    uint64_t n_files = batch->is_export || batch->n_output_records > 0 ? 1 : 0;
+    write_count(writer, MU_STR("outputFileCount"), n_files);
+    write_count(writer, MU_STR("partitionCount"), n_files);
     mu_json_end_object(writer);
 }
 
@@ -143,6 +144,10 @@ void mu_batch_write(mu_json_writer *writer, const mu_batch *batch)
     if (batch->partial_percentage >= 0) {
         mu_json_name(writer, MU_STR("partialIngestionPercentage"));
         mu_json_double(writer, batch->partial_percentage);
+    }
+    if (batch->is_export) {
+        mu_json_name(writer, MU_STR("isExport"));
+        mu_json_boolean(writer, true);
     }
     if (batch->is_streaming) {
         mu_json_name(writer, MU_STR("isStreaming"));
@@ -228,6 +233,7 @@ mu_code mu_batch_read(const mu_json *json, mu_batch *out, mu_err *err)
                        : MU_STR(""),
         .status = status,
         .is_streaming = truth_of(json, MU_STR("isStreaming")),
+        .is_export = truth_of(json, MU_STR("isExport")),
         .created_ms = integer_of(json, MU_STR("created")),
         .started_ms = integer_of(json, MU_STR("started")),
         .completed_ms = integer_of(json, MU_STR("completed")),

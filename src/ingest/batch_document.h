@@ -32,7 +32,8 @@ typedef struct mu_batch_error {
 typedef struct mu_batch {
     mu_str id, organization, sandbox_id, dataset, external_id, user;
     mu_batch_status status;
-    bool is_streaming;                                        /* gathers failed messages */
+    bool is_streaming; /* gathers failed messages */
+    bool is_export;    /* went out, not in: its files stay, until it is reverted */
     int64_t created_ms, started_ms, completed_ms, updated_ms; /* 0: not yet */
     mu_json input_format, tags, replay;                       /* null when absent */
     bool has_diagnostics;

@@ -13,13 +13,25 @@
 
 #define NAME_BYTES_MAX 240u
 
+static mu_batch_folder folder_in(mu_arena *arena, const char *data_folder, const char *kind,
+                                 mu_str sandbox, mu_str batch)
+{
+    mu_str first = mu_file_name(arena, sandbox), second = mu_file_name(arena, batch);
+    return (mu_batch_folder){mu_arena_format(arena, "%s/%s/%.*s/%.*s", data_folder, kind,
+                                             (int)first.len, first.ptr, (int)second.len,
+                                             second.ptr)};
+}
+
 mu_batch_folder mu_batch_folder_of(mu_arena *arena, const char *data_folder, mu_str sandbox,
                                    mu_str batch)
 {
-    mu_str first = mu_file_name(arena, sandbox), second = mu_file_name(arena, batch);
-    return (mu_batch_folder){mu_arena_format(arena, "%s/batches/%.*s/%.*s", data_folder,
-                                             (int)first.len, first.ptr, (int)second.len,
-                                             second.ptr)};
+    return folder_in(arena, data_folder, "batches", sandbox, batch);
+}
+
+mu_batch_folder mu_batch_export_folder_of(mu_arena *arena, const char *data_folder, mu_str sandbox,
+                                          mu_str batch)
+{
+    return folder_in(arena, data_folder, "exports", sandbox, batch);
 }
 
 static mu_str folder_path(mu_arena *arena, const mu_batch_folder *folder, const char *kind)

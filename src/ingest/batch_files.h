@@ -1,9 +1,12 @@
-/* batch_files.h -- the files of a batch while they are sent (profile.md d.4).
+/* batch_files.h -- the files of a batch while they are sent (profile.md d.4), and those that an
+ * export wrote.
  *
- *   DIR/batches/SANDBOX/BATCH/files/NAME       whole files, synced
- *   DIR/batches/SANDBOX/BATCH/parts/NAME/      a large file: "data", and an empty file A-B-TOTAL
- * for each piece that is there and synced DIR/batches/SANDBOX/BATCH/incoming/N       a small file
- * on its way
+ *   DIR/batches/SANDBOX/BATCH/files/NAME   whole files, synced
+ *   DIR/batches/SANDBOX/BATCH/parts/NAME/  a large file: "data", and an empty file A-B-TOTAL for
+ *                                          each piece that is there and synced
+ *   DIR/batches/SANDBOX/BATCH/incoming/N   a small file on its way
+ *   DIR/exports/SANDBOX/BATCH/files/NAME   a file of an exported batch
+ *   DIR/exports/SANDBOX/BATCH/incoming/N   what one is made of
  *
  * Any thread; two uploads to one name: the later one to finish wins.
  */
@@ -19,6 +22,9 @@ typedef struct mu_batch_folder {
 /* In `arena`. */
 mu_batch_folder mu_batch_folder_of(mu_arena *arena, const char *data_folder, mu_str sandbox,
                                    mu_str batch);
+/* The same of an exported batch. */
+mu_batch_folder mu_batch_export_folder_of(mu_arena *arena, const char *data_folder, mu_str sandbox,
+                                          mu_str batch);
 
 typedef struct mu_batch_file {
     mu_str name, path;

@@ -36,7 +36,14 @@ expect 2 muster serve --data data --auth static
 matches "who may come in" "$err" '--clients FILE'
 expect 2 muster serve --data data --certificate x.pem
 expect 1 muster serve --data data --listen 127.0.0.1:0 --auth static --clients nowhere.json
+expect 1 muster serve --data data --listen 127.0.0.1:0 --settings segment_jobs.max_waiting=0
+matches "a setting out of bounds" "$err" 'segment_jobs\.max_waiting takes a number from 1 to'
+MUSTER_SETTINGS=colour=red expect 1 muster serve --data data --listen 127.0.0.1:0
+matches "an unknown setting" "$err" 'there is no setting "colour"'
 same "nothing listens after an error" "$out" ''
+expect 0 muster serve --help
+matches "settings are listed" "$out" 'guardrails\.max_audiences'
+matches "with their defaults" "$out" '(default 10)'
 
 start_server
 matches "it is ready" "$(call GET /ready)" '"ready"'

@@ -509,6 +509,10 @@ static const isolation_case cases[] = {
      OF_BATCH, NULL},
     {"GET", EXPORTS "/meta", MISSES, "/data/foundation/export/batches/<batch>/meta", NULL, OF_BATCH,
      NULL},
+    {"GET", EXPORTS "/files", MISSES, "/data/foundation/export/batches/<batch>/files", NULL,
+     OF_BATCH, NULL},
+    {"GET", "/data/foundation/export/files/{file}", MISSES,
+     "/data/foundation/export/files/<batch>-1", NULL, OF_BATCH, NULL},
 
     {"GET", JOBS, HIDES, JOBS, NULL, NULL, NULL},
     {"GET", JOBS "/{id}", HIDES, JOBS "/<job>", NULL, NULL, NULL},

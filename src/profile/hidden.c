@@ -1,7 +1,7 @@
-/* entities_labels.c -- what carries the label C12 is left out of look-ups (profile.md g.3, P86). */
-#include "api/entities_int.h"
+#include "profile/hidden.h"
 
 #include "profile/profile.h"
+#include "json/edit.h"
 
 static bool has_label(const mu_json *labels)
 {
@@ -30,7 +30,27 @@ static mu_str dotted_path(mu_arena *arena, mu_str pointer)
     return dotted;
 }
 
-static void add_hidden_paths(mu_arena *arena, const mu_json *options, mu_entity_list *out)
+/* Texts under construction. */
+typedef struct text_list {
+    mu_arena *arena;
+    mu_str *texts;
+    uint32_t n, capacity;
+} text_list;
+
+static void add_text(text_list *list, mu_str text)
+{
+    if (list->n == list->capacity) {
+        uint32_t capacity = list->capacity < 8 ? 8 : list->capacity * 2;
+        mu_str *texts = MU_NEW_ARRAY(list->arena, mu_str, capacity);
+        if (list->n > 0)
+            memcpy(texts, list->texts, list->n * sizeof *texts);
+        list->texts = texts;
+        list->capacity = capacity;
+    }
+    list->texts[list->n++] = text;
+}
+
+static void add_hidden_paths(mu_arena *arena, const mu_json *options, text_list *out)
 {
     for (uint32_t i = 0; options != NULL && options->kind == MU_JSON_ARRAY && i < options->n; i++) {
         const mu_json *path = mu_json_at(&options->items[i], MU_STR("option.schemaPath"));
@@ -39,45 +59,45 @@ static void add_hidden_paths(mu_arena *arena, const mu_json *options, mu_entity_
             continue;
         mu_str dotted = dotted_path(arena, path->string);
         if (dotted.len > 0)
-            mu_entity_list_add(out, dotted, (mu_json){.kind = MU_JSON_NULL});
+            add_text(out, dotted);
     }
 }
 
-mu_code mu_entity_labels_read(mu_entity_ask *ask, mu_err *err)
+mu_code mu_hidden_read(mu_documents *documents, mu_arena *arena, mu_str place, mu_hidden *out,
+                       mu_err *err)
 {
     uint32_t n;
     const mu_document *list;
-    mu_entity_list paths = {.arena = ask->arena}, datasets = {.arena = ask->arena};
-    MU_TRY(mu_document_list(ask->call->api->options.documents, ask->arena, ask->call->place,
-                            MU_STR("datasetLabels"), &n, &list, err));
+    text_list paths = {.arena = arena}, datasets = {.arena = arena};
+    MU_TRY(mu_document_list(documents, arena, place, MU_STR("datasetLabels"), &n, &list, err));
     for (uint32_t i = 0; i < n; i++) {
         mu_json json;
-        MU_TRY(mu_json_parse(ask->arena, list[i].json, &json, err));
+        MU_TRY(mu_json_parse(arena, list[i].json, &json, err));
         if (has_label(mu_json_member(&json, MU_STR("labels"))))
-            mu_entity_list_add(&datasets, list[i].id, (mu_json){.kind = MU_JSON_NULL});
-        add_hidden_paths(ask->arena, mu_json_member(&json, MU_STR("optionalLabels")), &paths);
+            add_text(&datasets, list[i].id);
+        add_hidden_paths(arena, mu_json_member(&json, MU_STR("optionalLabels")), &paths);
     }
-    ask->n_hidden_paths = paths.n;
-    ask->hidden_paths = paths.names;
-    ask->n_hidden_datasets = datasets.n;
-    ask->hidden_datasets = datasets.names;
+    *out = (mu_hidden){.n_paths = paths.n,
+                       .n_datasets = datasets.n,
+                       .paths = paths.texts,
+                       .datasets = datasets.texts};
     return MU_OK;
 }
 
-static bool is_hidden(const mu_entity_ask *ask, mu_str dataset)
+static bool is_hidden(const mu_hidden *hidden, mu_str dataset)
 {
-    for (uint32_t i = 0; i < ask->n_hidden_datasets; i++)
-        if (mu_str_equal(ask->hidden_datasets[i], dataset))
+    for (uint32_t i = 0; i < hidden->n_datasets; i++)
+        if (mu_str_equal(hidden->datasets[i], dataset))
             return true;
     return false;
 }
 
-static void hide_fragments(const mu_entity_ask *ask, mu_content *content)
+static void hide_fragments(mu_arena *arena, const mu_hidden *hidden, mu_content *content)
 {
-    mu_fragment *kept = MU_NEW_ARRAY(ask->arena, mu_fragment, content->n_fragments);
+    mu_fragment *kept = MU_NEW_ARRAY(arena, mu_fragment, content->n_fragments);
     uint32_t n = 0;
     for (uint32_t i = 0; i < content->n_fragments; i++)
-        if (!is_hidden(ask, content->fragments[i].dataset))
+        if (!is_hidden(hidden, content->fragments[i].dataset))
             kept[n++] = content->fragments[i];
     if (n == content->n_fragments)
         return;
@@ -86,27 +106,28 @@ static void hide_fragments(const mu_entity_ask *ask, mu_content *content)
     content->attributes = MU_VALUE_NULL;
 }
 
-static void hide_events(const mu_entity_ask *ask, const mu_schema *schema, mu_content *content)
+static void hide_events(mu_arena *arena, const mu_hidden *hidden, const mu_schema *schema,
+                        mu_content *content)
 {
     int field = mu_type_field(schema->event, MU_FIELD_DATASET);
-    mu_value *kept = MU_NEW_ARRAY(ask->arena, mu_value, content->events.n);
+    mu_value *kept = MU_NEW_ARRAY(arena, mu_value, content->events.n);
     uint32_t n = 0;
     for (uint32_t i = 0; field >= 0 && i < content->events.n; i++) {
         mu_value dataset = content->events.items[i].items[field];
-        if (dataset.kind != MU_TYPE_STRING || !is_hidden(ask, dataset.string))
+        if (dataset.kind != MU_TYPE_STRING || !is_hidden(hidden, dataset.string))
             kept[n++] = content->events.items[i];
     }
     if (field >= 0)
         content->events = (mu_value){.kind = MU_TYPE_LIST, .n = n, .items = kept};
 }
 
-mu_content mu_entity_labels_apply(const mu_entity_ask *ask, const mu_schema *schema,
-                                  const mu_content *content)
+mu_content mu_hidden_apply(mu_arena *arena, const mu_hidden *hidden, const mu_schema *schema,
+                           const mu_content *content)
 {
     mu_content visible = *content;
-    if (ask->n_hidden_datasets == 0)
+    if (hidden->n_datasets == 0)
         return visible;
-    hide_fragments(ask, &visible);
-    hide_events(ask, schema, &visible);
+    hide_fragments(arena, hidden, &visible);
+    hide_events(arena, hidden, schema, &visible);
     return visible;
 }
