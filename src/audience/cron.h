@@ -11,7 +11,7 @@ typedef struct mu_cron {
     uint8_t weekdays;       /* bits 1 (Sunday) to 7 */
     bool days_are_all, weekdays_are_all;
     bool is_last_day, is_last_weekday; /* L, LW */
-    uint8_t days_before_last;          /* L-3 */
+    uint8_t days_before_last;          /* L-3, L-3W */
     uint8_t nearest_weekday;           /* 15W: 15 */
     uint8_t last_of_weekday;           /* 6L: 6 */
     uint8_t nth_weekday, nth;          /* 6#3: 6, 3 */
@@ -24,6 +24,9 @@ MU_CHECKED mu_code mu_cron_parse(mu_str text, int64_t now_ms, mu_cron *out, mu_e
 
 /* At most once a day: one value each of seconds, minutes and hours (A58). */
 bool mu_cron_is_daily_at_most(const mu_cron *cron);
+
+/* The days of a month, bits 1 to 31, on which it fires; none outside 1970 to 2099. */
+uint32_t mu_cron_days(const mu_cron *cron, int64_t year, int month);
 
 /* The first instant after after_ms; false when there is none. */
 bool mu_cron_next(const mu_cron *cron, int64_t after_ms, int64_t *out_ms);
