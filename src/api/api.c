@@ -1,6 +1,7 @@
 #include "api/api_int.h"
 #include "api/ingestion.h"
 #include "api/registry_cache.h"
+#include "catalog/audit.h"
 
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
     mu_api_add_schema_registry, mu_api_add_identities, mu_api_add_identity_settings,
     mu_api_add_entities,        mu_api_add_preview,    mu_api_add_system_jobs,
+    mu_api_add_audit,
 };
 
 /* -------- the life of an api -------- */
@@ -62,6 +64,7 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     pthread_mutex_init(&api->edit_lock, NULL);
     pthread_mutex_init(&api->settings_lock, NULL);
     copy_options(api, options);
+    mu_audit_keep(options->documents, options->settings.audit_keep_days * 86400 * 1000);
     api->check = (mu_http_check){mu_api_check, api};
     api->check_client = (mu_http_check){mu_api_check_client, api};
     mu_code code = mu_api_tokens_new(api, err);

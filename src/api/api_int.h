@@ -88,14 +88,16 @@ typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
-    mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs;
+    mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs,
+    mu_api_add_audit;
 
 /* -------- who asks: gate.c -------- */
 
 typedef struct mu_api_call {
     mu_api *api;
-    mu_str organization;           /* as the header has it */
-    mu_str client_id;              /* x-api-key */
+    mu_str organization; /* as the header has it */
+    mu_str client_id;    /* x-api-key */
+    mu_author author;    /* of what the call changes: the token's subject, or the client's id */
     const mu_api_sandbox *sandbox; /* never NULL on MU_API_CHECKED routes */
     /* Where documents live: those of the sandbox, and those that all sandboxes of the organisation
      * share (namespaces, the sandboxes themselves). */
@@ -162,9 +164,11 @@ MU_CHECKED bool mu_api_workspace(mu_http_request *request, mu_http_response *res
  * In `arena`. */
 MU_CHECKED mu_code mu_api_settings_read(const mu_api *api, const mu_api_sandbox *sandbox,
                                         mu_arena *arena, mu_json *out, mu_err *err);
-/* Replaces one member; durable and in force when it returns. */
-MU_CHECKED mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
-                                       mu_str name, const mu_json *value, mu_err *err);
+/* Replaces one member; durable and in force when it returns. The audit log has it when there is an
+ * author. */
+MU_CHECKED mu_code mu_api_settings_set(mu_api *api, const mu_api_sandbox *sandbox,
+                                       const mu_author *author, mu_arena *arena, mu_str name,
+                                       const mu_json *value, mu_err *err);
 
 /* -------- namespaces: namespaces.c -------- */
 
@@ -175,7 +179,7 @@ MU_CHECKED mu_code mu_api_namespaces(const mu_api *api, const mu_api_sandbox *sa
                                      bool *has_priorities, mu_err *err);
 /* Puts them in force in a sandbox: those with a priority (0: none), and the organisation's own. */
 MU_CHECKED mu_code mu_api_set_namespaces(mu_api *api, const mu_api_sandbox *sandbox,
-                                         mu_arena *arena, uint32_t n,
+                                         const mu_author *author, mu_arena *arena, uint32_t n,
                                          const mu_graph_namespace *namespaces, mu_err *err);
 /* Tells the sandbox's graph of namespaces that it does not know yet. */
 MU_CHECKED mu_code mu_api_sync_namespaces(mu_api *api, const mu_api_sandbox *sandbox,
@@ -282,6 +286,13 @@ MU_CHECKED mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_st
                                        const mu_json *json, uint64_t version_before, mu_err *err);
 MU_CHECKED mu_code mu_api_document_remove(const mu_api *api, mu_str place, mu_str kind, mu_str id,
                                           mu_err *err);
+/* The same as changes of the call's author: what handlers use. Edits of their own have
+ * `.author = &call->author`. */
+MU_CHECKED mu_code mu_api_call_put(const mu_api_call *call, mu_arena *arena, mu_str place,
+                                   mu_document_action action, mu_str kind, mu_str id,
+                                   const mu_json *json, uint64_t version_before, mu_err *err);
+MU_CHECKED mu_code mu_api_call_remove(const mu_api_call *call, mu_str place, mu_str kind, mu_str id,
+                                      mu_err *err);
 
 /* -------- ids: ids.c; from the system's random numbers, in `arena` -------- */
 

@@ -157,8 +157,7 @@ static mu_code add_dataset(const mu_api_call *call, mu_arena *arena, mu_json *js
     MU_TRY(classify(call, arena, json, err));
     add_server_members(call, arena, json, id);
     MU_TRY(add_table_name(call, arena, json, id, err));
-    return mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, KIND, id, json, 0,
-                               err);
+    return mu_api_call_put(call, arena, call->place, MU_DOCUMENT_ADD, KIND, id, json, 0, err);
 }
 
 static mu_http_outcome post_dataset(mu_http_request *request, mu_http_response *response,
@@ -328,8 +327,8 @@ static mu_code change_dataset(mu_http_request *request, const mu_json *body, mu_
     if (!is_same_schema(&before, &after))
         return mu_fail(err, MU_E_INPUT, "the schema of a data set cannot be changed");
     keep_server_members(call, arena, &before, &document, &after);
-    return mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_REPLACE, KIND, id, &after,
-                               document.version, err);
+    return mu_api_call_put(call, arena, call->place, MU_DOCUMENT_REPLACE, KIND, id, &after,
+                           document.version, err);
 }
 
 /* PATCH, and PUT, whose body clients fill with the members they want to change. */
@@ -355,10 +354,11 @@ static mu_http_outcome patch_dataset(mu_http_request *request, mu_http_response 
 static mu_http_outcome delete_dataset(mu_http_request *request, mu_http_response *response,
                                       void *context)
 {
-    mu_api *api = context;
+    mu_api_call *call = mu_api_call_of(request);
     mu_err err;
     mu_str id = mu_http_request_parameter(request, MU_STR("id"));
-    if (mu_api_document_remove(api, mu_api_call_of(request)->place, KIND, id, &err) != MU_OK)
+    (void)context;
+    if (mu_api_call_remove(call, call->place, KIND, id, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return answer_id(request, response, 200, id);
 }

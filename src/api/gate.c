@@ -90,6 +90,7 @@ static bool check_client(const asking *a, mu_api_call *call)
     }
     call->client_id = header(a->request, "x-api-key");
     call->organization = header(a->request, "x-gw-ims-org-id");
+    call->author = (mu_author){call->client_id, mu_http_request_id(a->request)};
     if (call->client_id.len == 0)
         return refuse(a, "403000", "Api Key is required");
     if (client != NULL && !mu_str_equal(client->api_key, call->client_id))

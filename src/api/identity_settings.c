@@ -139,7 +139,7 @@ static mu_code put_under_lock(mu_api_call *call, mu_arena *arena, const mu_json 
     *out = MU_NEW_ARRAY(arena, mu_graph_namespace, *n);
     memcpy(*out, known, *n * sizeof *known);
     MU_TRY(read_body(body, *n, *out, err));
-    return mu_api_set_namespaces(call->api, call->sandbox, arena, *n, *out, err);
+    return mu_api_set_namespaces(call->api, call->sandbox, &call->author, arena, *n, *out, err);
 }
 
 static mu_http_outcome put_settings(mu_http_request *request, mu_http_response *response,

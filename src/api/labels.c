@@ -97,8 +97,7 @@ static mu_code store(mu_http_request *request, mu_document_action action, mu_str
         if (given != NULL)
             mu_json_set(arena, &json, json.names[i], *given);
     }
-    return mu_api_document_put(call->api, arena, call->place, action, KIND, id, &json,
-                               before.version, err);
+    return mu_api_call_put(call, arena, call->place, action, KIND, id, &json, before.version, err);
 }
 
 static mu_http_outcome store_and_show(mu_http_request *request, mu_http_response *response,

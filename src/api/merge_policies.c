@@ -293,6 +293,7 @@ static void normalize(mu_arena *arena, mu_json *json)
 /* What one call changes: the policy itself and those that lose a flag to it. */
 typedef struct policy_change {
     mu_arena *arena;
+    const mu_author *author;
     uint32_t n;
     mu_document_edit edits[POLICIES_MAX * 4 + 1];
 } policy_change;
@@ -300,8 +301,11 @@ typedef struct policy_change {
 static mu_code add_edit(policy_change *change, mu_document_action action, mu_str id,
                         const mu_json *json, uint64_t version_before, mu_err *err)
 {
-    mu_document_edit edit = {
-        .action = action, .kind = KIND, .id = id, .version_before = version_before};
+    mu_document_edit edit = {.action = action,
+                             .kind = KIND,
+                             .id = id,
+                             .version_before = version_before,
+                             .author = change->author};
     MU_TRY(mu_json_text(change->arena, json, &edit.json, err));
     if (change->n == sizeof change->edits / sizeof change->edits[0])
         return mu_fail(err, MU_E_LIMIT, "too many merge policies would change");
@@ -352,7 +356,7 @@ static mu_code check_count(uint32_t n, const stored_policy *policies, const mu_j
 static mu_code store(const mu_api_call *call, mu_arena *arena, mu_str id, mu_json *json,
                      const stored_policy *before, mu_err *err)
 {
-    policy_change change = {.arena = arena};
+    policy_change change = {.arena = arena, .author = &call->author};
     uint32_t n;
     stored_policy *policies;
     normalize(arena, json);
@@ -440,7 +444,7 @@ static mu_code remove_policy(const mu_api_call *call, mu_arena *arena, mu_str id
     if (flag_of(&policy.json, "isActiveOnEdge"))
         return mu_fail(err, MU_E_INPUT,
                        "a merge policy that is active on the edge cannot be deleted");
-    return mu_api_document_remove(call->api, call->place, KIND, id, err);
+    return mu_api_call_remove(call, call->place, KIND, id, err);
 }
 
 static mu_http_outcome delete_policy(mu_http_request *request, mu_http_response *response,

@@ -146,15 +146,16 @@ static mu_json rule_json(mu_arena *arena, const mu_graph_namespace *one)
     return json;
 }
 
-mu_code mu_api_set_namespaces(mu_api *api, const mu_api_sandbox *sandbox, mu_arena *arena,
-                              uint32_t n, const mu_graph_namespace *namespaces, mu_err *err)
+mu_code mu_api_set_namespaces(mu_api *api, const mu_api_sandbox *sandbox, const mu_author *author,
+                              mu_arena *arena, uint32_t n, const mu_graph_namespace *namespaces,
+                              mu_err *err)
 {
     mu_json *items = MU_NEW_ARRAY(arena, mu_json, n);
     mu_json list = {.kind = MU_JSON_ARRAY, .items = items};
     for (uint32_t i = 0; i < n; i++)
         if (namespaces[i].priority > 0 || namespaces[i].id >= MU_NAMESPACE_CUSTOM_ID_MIN)
             items[list.n++] = rule_json(arena, &namespaces[i]);
-    return mu_api_settings_set(api, sandbox, arena, MU_STR("namespaces"), &list, err);
+    return mu_api_settings_set(api, sandbox, author, arena, MU_STR("namespaces"), &list, err);
 }
 
 static bool has_rule(const mu_json *settings, mu_str code)
@@ -178,7 +179,7 @@ mu_code mu_api_sync_namespaces(mu_api *api, const mu_api_sandbox *sandbox, mu_ar
     for (uint32_t i = 0; i < n; i++)
         is_known &= namespaces[i].id < MU_NAMESPACE_CUSTOM_ID_MIN ||
                     has_rule(&settings, namespaces[i].code);
-    return is_known ? MU_OK : mu_api_set_namespaces(api, sandbox, arena, n, namespaces, err);
+    return is_known ? MU_OK : mu_api_set_namespaces(api, sandbox, NULL, arena, n, namespaces, err);
 }
 
 /* Tells every graph of the organisation of its namespaces. Needs the edit lock. */
@@ -299,11 +300,11 @@ static mu_code add_namespace(mu_api_call *call, mu_arena *arena, const mu_json *
         {MU_STR("createTime"), mu_json_of_integer(now_ms)},
         {MU_STR("updateTime"), mu_json_of_integer(now_ms)});
     mu_str key = mu_arena_format(arena, "%lld", (long long)id);
-    MU_TRY(mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_ADD, KIND, key, out, 0,
-                               err));
+    MU_TRY(
+        mu_api_call_put(call, arena, call->shared_place, MU_DOCUMENT_ADD, KIND, key, out, 0, err));
     mu_code told = tell_sandboxes(api, arena, call->organization, err);
     if (told != MU_OK) /* who asks again is not to find it there */
-        (void)!mu_api_document_remove(api, call->shared_place, KIND, key, NULL);
+        (void)!mu_api_call_remove(call, call->shared_place, KIND, key, NULL);
     return told;
 }
 
@@ -358,8 +359,8 @@ static mu_code change_namespace(mu_api_call *call, mu_arena *arena, const mu_jso
         return mu_fail(err, MU_E_INPUT, "name must not be empty");
     mu_json_set(arena, json, MU_STR("updateTime"), mu_json_of_integer(mu_api_now_ms(call->api)));
     mu_str key = mu_arena_format(arena, "%lld", (long long)id_of(json));
-    return mu_api_document_put(call->api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, key,
-                               json, 0, err);
+    return mu_api_call_put(call, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, key, json, 0,
+                           err);
 }
 
 static mu_http_outcome put_namespace(mu_http_request *request, mu_http_response *response,

@@ -120,6 +120,11 @@ mu_code mu_api_document_get(const mu_api *api, mu_arena *arena, mu_str place, mu
     return mu_json_parse(arena, document->json, json, err);
 }
 
+static mu_code edit_one(const mu_api *api, mu_str place, const mu_document_edit *edit, mu_err *err)
+{
+    return mu_document_edit_all(api->options.documents, place, mu_api_now_ms(api), 1, edit, err);
+}
+
 mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_str place,
                             mu_document_action action, mu_str kind, mu_str id, const mu_json *json,
                             uint64_t version_before, mu_err *err)
@@ -127,12 +132,36 @@ mu_code mu_api_document_put(const mu_api *api, mu_arena *arena, mu_str place,
     mu_document_edit edit = {
         .action = action, .kind = kind, .id = id, .version_before = version_before};
     MU_TRY(mu_json_text(arena, json, &edit.json, err));
-    return mu_document_edit_all(api->options.documents, place, mu_api_now_ms(api), 1, &edit, err);
+    return edit_one(api, place, &edit, err);
 }
 
 mu_code mu_api_document_remove(const mu_api *api, mu_str place, mu_str kind, mu_str id, mu_err *err)
 {
     const mu_document_edit edit = {
         .action = MU_DOCUMENT_REMOVE, .kind = kind, .id = id, .json = MU_STR("")};
-    return mu_document_edit_all(api->options.documents, place, mu_api_now_ms(api), 1, &edit, err);
+    return edit_one(api, place, &edit, err);
+}
+
+mu_code mu_api_call_put(const mu_api_call *call, mu_arena *arena, mu_str place,
+                        mu_document_action action, mu_str kind, mu_str id, const mu_json *json,
+                        uint64_t version_before, mu_err *err)
+{
+    mu_document_edit edit = {.action = action,
+                             .kind = kind,
+                             .id = id,
+                             .version_before = version_before,
+                             .author = &call->author};
+    MU_TRY(mu_json_text(arena, json, &edit.json, err));
+    return edit_one(call->api, place, &edit, err);
+}
+
+mu_code mu_api_call_remove(const mu_api_call *call, mu_str place, mu_str kind, mu_str id,
+                           mu_err *err)
+{
+    const mu_document_edit edit = {.action = MU_DOCUMENT_REMOVE,
+                                   .kind = kind,
+                                   .id = id,
+                                   .json = MU_STR(""),
+                                   .author = &call->author};
+    return edit_one(call->api, place, &edit, err);
 }

@@ -99,7 +99,7 @@ static mu_http_outcome put_retention(mu_http_request *request, mu_http_response 
         mu_json_set(arena, &json, MU_STR("pseudonymousExpiration"), *pseudonymous);
     if (check_events(call, arena, events, &err) != MU_OK ||
         check_pseudonymous(call, arena, pseudonymous, &err) != MU_OK ||
-        mu_api_settings_set(api, call->sandbox, arena, MEMBER, &json, &err) != MU_OK)
+        mu_api_settings_set(api, call->sandbox, &call->author, arena, MEMBER, &json, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return show(request, response);
 }

@@ -183,8 +183,8 @@ static mu_code check_name_is_free(const mu_api *api, mu_arena *arena, mu_str sha
 /* The document comes last, so that a making that fails leaves nothing that anybody sees; all before
  * it may be done again. Needs the edit lock once requests are served. */
 static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
-                            const sandbox_facts *facts, mu_str title, mu_str user, mu_json *json,
-                            mu_err *err)
+                            const sandbox_facts *facts, mu_str title, const mu_author *author,
+                            mu_json *json, mu_err *err)
 {
     mu_api_sandbox *sandbox;
     uint64_t version;
@@ -193,10 +193,15 @@ static mu_code make_sandbox(mu_api *api, mu_arena *arena, mu_str organization,
     MU_TRY(check_name_is_free(api, arena, shared, store_name, &version, err));
     MU_TRY(open_sandbox(api, arena, organization, facts, &sandbox, err));
     MU_TRY(furnish(api, arena, sandbox, err));
-    *json = new_document(api, arena, facts, title, user);
-    MU_TRY(mu_api_document_put(api, arena, shared,
-                               version == 0 ? MU_DOCUMENT_ADD : MU_DOCUMENT_REPLACE, KIND,
-                               store_name, json, version, err));
+    *json =
+        new_document(api, arena, facts, title, author == NULL ? MU_STR("system") : author->user);
+    mu_document_edit edit = {.action = version == 0 ? MU_DOCUMENT_ADD : MU_DOCUMENT_REPLACE,
+                             .kind = KIND,
+                             .id = store_name,
+                             .version_before = version,
+                             .author = author};
+    MU_TRY(mu_json_text(arena, json, &edit.json, err));
+    MU_TRY(mu_document_edit_all(api->options.documents, shared, mu_api_now_ms(api), 1, &edit, err));
     publish(api, sandbox);
     return MU_OK;
 }
@@ -208,8 +213,7 @@ static mu_code make_prod(mu_api *api, mu_arena *arena, mu_str organization, mu_e
                                  .id = mu_api_uuid(arena),
                                  .type = MU_STR("production"),
                                  .is_default = true};
-    return make_sandbox(api, arena, organization, &facts, MU_STR("Prod"), MU_STR("system"), &json,
-                        err);
+    return make_sandbox(api, arena, organization, &facts, MU_STR("Prod"), NULL, &json, err);
 }
 
 /* -------- at the start -------- */
@@ -257,8 +261,8 @@ static mu_code adopt_sandboxes(mu_api *api, mu_arena *arena, mu_err *err)
             continue;
         const sandbox_facts facts = {
             .name = names[i], .id = mu_api_uuid(arena), .type = MU_STR("development")};
-        MU_TRY(make_sandbox(api, arena, api->options.organization, &facts, names[i],
-                            MU_STR("system"), &json, err));
+        MU_TRY(make_sandbox(api, arena, api->options.organization, &facts, names[i], NULL, &json,
+                            err));
     }
     return MU_OK;
 }
@@ -433,8 +437,8 @@ static mu_http_outcome post_sandbox(mu_http_request *request, mu_http_response *
     pthread_mutex_lock(&api->edit_lock);
     mu_code code = check_new(&facts, title, &err);
     if (code == MU_OK)
-        code = make_sandbox(api, arena, call->organization, &facts, title, call->client_id, &json,
-                            &err);
+        code =
+            make_sandbox(api, arena, call->organization, &facts, title, &call->author, &json, &err);
     pthread_mutex_unlock(&api->edit_lock);
     if (code != MU_OK)
         return mu_api_fail(request, response, &err);
@@ -462,8 +466,8 @@ static mu_http_outcome patch_sandbox(mu_http_request *request, mu_http_response 
     mu_json_set(arena, &json, MU_STR("eTag"), mu_json_of_integer((int64_t)document.version + 1));
     mu_json_set(arena, &json, MU_STR("lastModifiedDate"), plain_time(arena, mu_api_now_ms(api)));
     mu_json_set(arena, &json, MU_STR("lastModifiedBy"), mu_json_of_string(call->client_id));
-    if (mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
-                            &json, document.version, &err) != MU_OK)
+    if (mu_api_call_put(call, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
+                        &json, document.version, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return mu_api_answer(response, 200, &json);
 }
@@ -501,8 +505,8 @@ static mu_http_outcome delete_sandbox(mu_http_request *request, mu_http_response
         return no_such_sandbox(request, response, document.id);
     mu_json_set(arena, &json, MU_STR("state"), mu_json_of_string(MU_STR("deleted")));
     if (check_empty(api, arena, sandbox, &err) != MU_OK ||
-        mu_api_document_put(api, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
-                            &json, document.version, &err) != MU_OK)
+        mu_api_call_put(call, arena, call->shared_place, MU_DOCUMENT_REPLACE, KIND, document.id,
+                        &json, document.version, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     pthread_rwlock_wrlock(&api->sandbox_lock);
     sandbox->is_deleted = true;

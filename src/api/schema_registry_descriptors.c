@@ -131,7 +131,7 @@ static void complete(const registry_call *c, mu_str id, mu_json *json)
 static mu_code store(const registry_call *c, mu_document_action action, mu_str id, mu_json *json,
                      mu_err *err)
 {
-    mu_document_edit edit = {.action = action, .kind = KIND, .id = id};
+    mu_document_edit edit = {.action = action, .kind = KIND, .id = id, .author = &c->call->author};
     MU_TRY(check(json, err));
     complete(c, id, json);
     MU_TRY(mu_json_text(c->arena, json, &edit.json, err));
@@ -173,8 +173,11 @@ static mu_http_outcome delete (registry_call *c)
     mu_str id = mu_http_request_parameter(c->request, MU_STR("id"));
     if (find(c, id) == NULL)
         return mu_registry_not_found(c, id);
-    const mu_document_edit edit = {
-        .action = MU_DOCUMENT_REMOVE, .kind = KIND, .id = id, .json = MU_STR("")};
+    const mu_document_edit edit = {.action = MU_DOCUMENT_REMOVE,
+                                   .kind = KIND,
+                                   .id = id,
+                                   .json = MU_STR(""),
+                                   .author = &c->call->author};
     if (mu_api_registry_edit(c->api, c->call->sandbox, 1, &edit, &err) != MU_OK)
         return mu_registry_refuse(c, &err);
     mu_http_response_status(c->response, 204);

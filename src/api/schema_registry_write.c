@@ -129,7 +129,10 @@ static mu_code complete(const registry_call *c, mu_str id, mu_json *json, mu_err
 static mu_code store(const registry_call *c, mu_document_action action, mu_str id,
                      const mu_json *json, mu_err *err)
 {
-    mu_document_edit edit = {.action = action, .kind = mu_api_registry_kind(c->resource), .id = id};
+    mu_document_edit edit = {.action = action,
+                             .kind = mu_api_registry_kind(c->resource),
+                             .id = id,
+                             .author = &c->call->author};
     MU_TRY(mu_json_text(c->arena, json, &edit.json, err));
     return mu_api_registry_edit(c->api, c->call->sandbox, 1, &edit, err);
 }
@@ -265,11 +268,13 @@ static uint32_t removals(const registry_call *c, mu_str id, mu_document_edit **o
             edits[n++] = (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
                                             .kind = mu_api_registry_kind(MU_XDM_DESCRIPTOR),
                                             .id = entries[i].id,
-                                            .json = MU_STR("")};
+                                            .json = MU_STR(""),
+                                            .author = &c->call->author};
     edits[n++] = (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
                                     .kind = mu_api_registry_kind(c->resource),
                                     .id = id,
-                                    .json = MU_STR("")};
+                                    .json = MU_STR(""),
+                                    .author = &c->call->author};
     *out = edits;
     return n;
 }

@@ -206,8 +206,8 @@ static mu_http_outcome post_object(mu_http_request *request, mu_http_response *r
     mu_json_set(arena, &body, MU_STR("updatedBy"), mu_json_of_string(call->client_id));
     mu_json_set(arena, &body, MU_STR("createdClient"), mu_json_of_string(call->client_id));
     if ((resource->prepare != NULL && resource->prepare(call, arena, &body, &err) != MU_OK) ||
-        mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, resource->kind, id,
-                            &body, 0, &err) != MU_OK)
+        mu_api_call_put(call, arena, call->place, MU_DOCUMENT_ADD, resource->kind, id, &body, 0,
+                        &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return answer_stored(request, response, 201, resource, id);
 }
@@ -258,8 +258,8 @@ static mu_http_outcome change_object(mu_http_request *request, mu_http_response 
         return mu_api_problem(request, response, 412, MU_STR(""),
                               MU_STR("The object was changed: its etag is another"));
     if (apply_change(request, resource, &body, &json, &err) != MU_OK ||
-        mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_REPLACE, resource->kind, id,
-                            &json, document.version, &err) != MU_OK)
+        mu_api_call_put(call, arena, call->place, MU_DOCUMENT_REPLACE, resource->kind, id, &json,
+                        document.version, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return answer_stored(request, response, 200, resource, id);
 }
@@ -270,8 +270,8 @@ static mu_http_outcome delete_object(mu_http_request *request, mu_http_response 
     const mu_stored_resource *resource = context;
     mu_api_call *call = mu_api_call_of(request);
     mu_err err;
-    if (mu_api_document_remove(call->api, call->place, resource->kind,
-                               mu_http_request_parameter(request, MU_STR("id")), &err) != MU_OK)
+    if (mu_api_call_remove(call, call->place, resource->kind,
+                           mu_http_request_parameter(request, MU_STR("id")), &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     mu_http_response_clear(response);
     mu_http_response_status(response, 204);

@@ -106,8 +106,7 @@ static mu_code run(mu_api_call *call, mu_arena *arena, job *j, mu_json *out, mu_
     MU_TRY(drop(call, j, err));
     mu_str id = mu_api_uuid(arena);
     *out = job_document(call, arena, j, id);
-    return mu_api_document_put(call->api, arena, call->place, MU_DOCUMENT_ADD, KIND, id, out, 0,
-                               err);
+    return mu_api_call_put(call, arena, call->place, MU_DOCUMENT_ADD, KIND, id, out, 0, err);
 }
 
 /* -------- the resource -------- */
@@ -198,8 +197,8 @@ static mu_http_outcome delete_job(mu_http_request *request, mu_http_response *re
     mu_api_call *call = mu_api_call_of(request);
     mu_err err;
     (void)context;
-    if (mu_api_document_remove(call->api, call->place, KIND,
-                               mu_http_request_parameter(request, MU_STR("id")), &err) != MU_OK)
+    if (mu_api_call_remove(call, call->place, KIND,
+                           mu_http_request_parameter(request, MU_STR("id")), &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     mu_http_response_status(response, 200);
     return MU_HTTP_DONE;

@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 #include "base/runner.h"
-#include "catalog/sql_int.h"
+#include "catalog/audit_int.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -54,7 +54,8 @@ struct mu_documents {
     mu_sql statements[N_STATEMENTS];
     uint32_t n_prepared;
     _Atomic bool wants_checkpoint;
-    bool is_unsettled; /* a commit failed half way: nothing more is written */
+    bool is_unsettled;     /* a commit failed half way: nothing more is written */
+    int64_t audit_keep_ms; /* 0: for ever */
     /* Release after a commit, acquire by readers: who sees a number sees its documents. */
     _Atomic uint64_t generation;
     _Atomic uint64_t by_kind[N_GENERATIONS]; /* by hash; kinds may share one */
@@ -250,6 +251,7 @@ static mu_code open_catalog(mu_documents *documents, const char *folder, mu_err 
     MU_TRY(check_format(database, &is_new, err));
     if (is_new)
         MU_TRY(make_file(database, folder, err));
+    MU_TRY(mu_audit_make_tables(database, err));
     return start_checkpoints(documents, err);
 }
 
@@ -483,6 +485,8 @@ static mu_code apply_edit(mu_documents *documents, mu_arena *arena, mu_str sandb
     document_row row = {0};
     MU_TRY(find(documents, arena, sandbox, edit->kind, edit->id, &found, &row, err));
     MU_TRY(check_edit(edit, found, &row, err));
+    MU_TRY(mu_audit_write(documents->catalog, sandbox, now_ms, documents->audit_keep_ms, edit,
+                          found ? row.document.json : MU_STR(""), err));
     if (found)
         state->digest -= row.checksum;
     if (edit->action == MU_DOCUMENT_REMOVE)
@@ -512,16 +516,19 @@ static mu_code apply_all(mu_documents *documents, mu_str sandbox, int64_t now_ms
     return write_state(documents, &state, err);
 }
 
-/* A commit that fails outside its transaction may or may not be on the disk. */
-static mu_code transact(mu_documents *documents, mu_str sandbox, int64_t now_ms, uint32_t n,
-                        const mu_document_edit *edits, mu_err *err)
+static mu_code begin_change(mu_documents *documents, mu_err *err)
 {
-    sqlite3 *db = documents->catalog->db;
     if (documents->is_unsettled)
         return mu_fail(err, MU_E_IO,
                        "an earlier change of the catalog failed half way; restart the server");
-    MU_TRY(mu_sql_run(documents->catalog, "BEGIN IMMEDIATE", err));
-    mu_code code = apply_all(documents, sandbox, now_ms, n, edits, err);
+    return mu_sql_run(documents->catalog, "BEGIN IMMEDIATE", err);
+}
+
+/* Commits when `code` is MU_OK. A commit that fails outside its transaction may or may not be on
+ * the disk. */
+static mu_code end_change(mu_documents *documents, mu_code code, mu_err *err)
+{
+    sqlite3 *db = documents->catalog->db;
     if (code == MU_OK) {
         code = mu_sql_run(documents->catalog, "COMMIT", err);
         documents->is_unsettled = code != MU_OK && sqlite3_get_autocommit(db);
@@ -529,6 +536,13 @@ static mu_code transact(mu_documents *documents, mu_str sandbox, int64_t now_ms,
     if (code != MU_OK && !sqlite3_get_autocommit(db))
         (void)!mu_sql_run(documents->catalog, "ROLLBACK", NULL);
     return code;
+}
+
+static mu_code transact(mu_documents *documents, mu_str sandbox, int64_t now_ms, uint32_t n,
+                        const mu_document_edit *edits, mu_err *err)
+{
+    MU_TRY(begin_change(documents, err));
+    return end_change(documents, apply_all(documents, sandbox, now_ms, n, edits, err), err);
 }
 
 static _Atomic uint64_t *generation_of(mu_documents *documents, mu_str kind)
@@ -557,6 +571,38 @@ uint64_t mu_documents_generation(mu_documents *documents)
 uint64_t mu_documents_kind_generation(mu_documents *documents, mu_str kind)
 {
     return atomic_load_explicit(generation_of(documents, kind), memory_order_acquire);
+}
+
+/* -------- the audit log -------- */
+
+mu_code mu_audit_add(mu_documents *documents, mu_str sandbox, int64_t now_ms,
+                     const mu_document_edit *edit, mu_str before, mu_err *err)
+{
+    pthread_mutex_lock(&documents->lock);
+    mu_code code = begin_change(documents, err);
+    if (code == MU_OK)
+        code = end_change(documents,
+                          mu_audit_write(documents->catalog, sandbox, now_ms,
+                                         documents->audit_keep_ms, edit, before, err),
+                          err);
+    pthread_mutex_unlock(&documents->lock);
+    return code;
+}
+
+mu_code mu_audit_list(mu_documents *documents, mu_arena *arena, const mu_audit_query *query,
+                      uint32_t *n, const mu_audit_event **out, uint64_t *n_all, mu_err *err)
+{
+    pthread_mutex_lock(&documents->lock);
+    mu_code code = mu_audit_read(documents->catalog, arena, query, n, out, n_all, err);
+    pthread_mutex_unlock(&documents->lock);
+    return code;
+}
+
+void mu_audit_keep(mu_documents *documents, int64_t keep_ms)
+{
+    pthread_mutex_lock(&documents->lock);
+    documents->audit_keep_ms = keep_ms;
+    pthread_mutex_unlock(&documents->lock);
 }
 
 /* -------- checking -------- */
@@ -647,6 +693,8 @@ static mu_code verify_catalog(const document_check *check, mu_err *err)
     mu_code code = check_rows(check, &digest, &largest, err);
     if (code == MU_OK)
         code = check_state(check, digest, largest, err);
+    if (code == MU_OK)
+        code = mu_audit_check(check->catalog, check->arena, check->problem, check->context, err);
     (void)!mu_sql_run(check->catalog, "COMMIT", NULL);
     return code;
 }

@@ -43,10 +43,17 @@ typedef enum mu_document_action {
     MU_DOCUMENT_REMOVE   /* MU_E_NOT_FOUND */
 } mu_document_action;
 
+/* Who asked for a change, as the audit log has it (audit.h). Texts are borrowed. */
+typedef struct mu_author {
+    mu_str user; /* the token's subject, or the client's id */
+    mu_str request_id;
+} mu_author;
+
 typedef struct mu_document_edit {
     mu_document_action action;
     mu_str kind, id, json;
     uint64_t version_before;
+    const mu_author *author; /* NULL: the server itself */
 } mu_document_edit;
 
 /* All edits in one transaction, or none. */

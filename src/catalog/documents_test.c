@@ -51,7 +51,7 @@ static int tear_down(void **state)
 static mu_code edit(fixture *f, mu_document_action action, const char *id, const char *json,
                     uint64_t version_before, int64_t now_ms)
 {
-    mu_document_edit one = {action, kind, mu_str_from(id), mu_str_from(json), version_before};
+    mu_document_edit one = {action, kind, mu_str_from(id), mu_str_from(json), version_before, NULL};
     return mu_document_edit_all(f->documents, prod, now_ms, 1, &one, NULL);
 }
 
@@ -110,7 +110,7 @@ static void sandboxes_and_kinds_are_apart(void **state)
     uint32_t n;
     const mu_document *list;
     assert_int_equal(edit(f, MU_DOCUMENT_ADD, "a", "{}", 0, 1), MU_OK);
-    mu_document_edit other = {MU_DOCUMENT_ADD, MU_STR("batch"), MU_STR("a"), MU_STR("{}"), 0};
+    mu_document_edit other = {MU_DOCUMENT_ADD, MU_STR("batch"), MU_STR("a"), MU_STR("{}"), 0, NULL};
     assert_int_equal(mu_document_edit_all(f->documents, prod, 1, 1, &other, NULL), MU_OK);
     other.kind = kind;
     assert_int_equal(mu_document_edit_all(f->documents, MU_STR("dev"), 1, 1, &other, NULL), MU_OK);
@@ -121,8 +121,8 @@ static void sandboxes_and_kinds_are_apart(void **state)
 static void a_failing_edit_undoes_those_before_it(void **state)
 {
     fixture *f = *state;
-    mu_document_edit edits[] = {{MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{}"), 0},
-                                {MU_DOCUMENT_REMOVE, kind, MU_STR("b"), MU_STR(""), 0}};
+    mu_document_edit edits[] = {{MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{}"), 0, NULL},
+                                {MU_DOCUMENT_REMOVE, kind, MU_STR("b"), MU_STR(""), 0, NULL}};
     mu_document out;
     uint64_t before = mu_documents_generation(f->documents);
     assert_int_equal(mu_document_edit_all(f->documents, prod, 1, 2, edits, NULL), MU_E_NOT_FOUND);
@@ -152,7 +152,7 @@ static void *add_many(void *context)
 {
     fixture *f = context;
     for (int i = 0; i < N_EACH; i++) {
-        mu_document_edit one = {MU_DOCUMENT_PUT, kind, MU_STR("shared"), MU_STR("{}"), 0};
+        mu_document_edit one = {MU_DOCUMENT_PUT, kind, MU_STR("shared"), MU_STR("{}"), 0, NULL};
         if (mu_document_edit_all(f->documents, prod, i, 1, &one, NULL) != MU_OK)
             abort();
     }

@@ -389,6 +389,9 @@ static const isolation_case cases[] = {
     {"GET", "/data/core/idnamespace/orgs/{org}/identities", SHARED, NULL, NULL, NULL, NULL},
     {"GET", "/data/core/idnamespace/orgs/{org}/identities/{id}", SHARED, NULL, NULL, NULL, NULL},
 
+    {"GET", "/data/foundation/audit/events", HIDES, "/data/foundation/audit/events", NULL, NULL,
+     NULL},
+
     {"GET", POLICIES, HIDES, POLICIES, NULL, NULL, NULL},
     {"GET", POLICIES "/{id}", HIDES, POLICIES "/<policy>", NULL, NULL, NULL},
     {"POST", POLICIES "/bulk-get", HIDES, POLICIES "/bulk-get", "{\"ids\":[{\"id\":\"<policy>\"}]}",

@@ -77,7 +77,10 @@ static void close_all(api_fixture *f)
 
 void api_fixture_start_with(api_fixture *f, const mu_api_options *options)
 {
+    static const mu_audience_settings none;
     *f = (api_fixture){.options = *options, .folder = mu_make_temporary_folder()};
+    if (memcmp(&f->options.settings, &none, sizeof none) == 0)
+        f->options.settings = mu_audience_settings_default();
     mu_arena_init(&f->arena, SIZE_MAX);
     api_fixture_set_now(API_FIXTURE_NOW_MS);
     open_all(f);

@@ -26,7 +26,8 @@ typedef struct api_fixture {
 
 /* Open mode, tenant "luma", the clock at API_FIXTURE_NOW_MS. */
 void api_fixture_start(api_fixture *f);
-/* Starts with these options; members for documents, live, clock and metrics are filled in. */
+/* Starts with these options; members for documents, live, clock and metrics are filled in, and
+ * the settings where all of them are 0. */
 void api_fixture_start_with(api_fixture *f, const mu_api_options *options);
 /* Stops the server and starts it again over the same folder. */
 void api_fixture_restart(api_fixture *f);
