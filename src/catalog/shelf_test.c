@@ -121,8 +121,8 @@ static void a_refused_edit_changes_nothing(void **state)
     assert_int_equal(edit(f, MU_DOCUMENT_ADD, "a", 1), MU_OK);
     expect(f, "a=1");
     const mu_shelf *before = acquire(f);
-    mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("b"), MU_STR("{\"value\":2}"), 0},
-                                {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":9}"), 0}};
+    mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("b"), MU_STR("{\"value\":2}"), 0, NULL},
+                                {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":9}"), 0, NULL}};
     assert_int_equal(mu_shelves_edit(f->shelves, 1, 2, edits, NULL), MU_E_CONFLICT);
     const mu_shelf *after = acquire(f);
     assert_ptr_equal(before, after);
@@ -156,11 +156,11 @@ static void one_transaction_changes_several_kinds_and_one_document_twice(void **
     fixture *f = *state;
     expect(f, "");
     mu_document_edit edits[] = {
-        {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":1}"), 0},
-        {MU_DOCUMENT_ADD, other, MU_STR("x"), MU_STR("{}"), 0},
-        {MU_DOCUMENT_REPLACE, kind, MU_STR("a"), MU_STR("{\"value\":2}"), 0},
-        {MU_DOCUMENT_ADD, kind, MU_STR("b"), MU_STR("{\"value\":3}"), 0},
-        {MU_DOCUMENT_REMOVE, kind, MU_STR("b"), MU_STR(""), 0},
+        {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":1}"), 0, NULL},
+        {MU_DOCUMENT_ADD, other, MU_STR("x"), MU_STR("{}"), 0, NULL},
+        {MU_DOCUMENT_REPLACE, kind, MU_STR("a"), MU_STR("{\"value\":2}"), 0, NULL},
+        {MU_DOCUMENT_ADD, kind, MU_STR("b"), MU_STR("{\"value\":3}"), 0, NULL},
+        {MU_DOCUMENT_REMOVE, kind, MU_STR("b"), MU_STR(""), 0, NULL},
     };
     assert_int_equal(mu_shelves_edit(f->shelves, 1, 5, edits, NULL), MU_OK);
     expect(f, "a=2");
@@ -237,8 +237,8 @@ static void readers_see_whole_transactions(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, read_on, &context), 0);
     for (int i = 0; i < N_EDITS; i++) {
         mu_str json = mu_arena_format(&f->arena, "{\"value\":%d}", i);
-        mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("a"), json, 0},
-                                    {MU_DOCUMENT_PUT, kind, MU_STR("b"), json, 0}};
+        mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("a"), json, 0, NULL},
+                                    {MU_DOCUMENT_PUT, kind, MU_STR("b"), json, 0, NULL}};
         assert_int_equal(mu_shelves_edit(f->shelves, i, 2, edits, NULL), MU_OK);
     }
     __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
