@@ -20,15 +20,19 @@ typedef struct mu_listing {
     const char *order_default; /* "creationTime:desc" */
     /* Whether a row is listed at all; NULL: every one. MU_API_... problems are the handler's. */
     bool (*is_listed)(void *context, const mu_shelf_item *item);
-    /* The row as it is shown. Filters and order look at what is stored; names that only a shown row
-     * has (imsOrgId, ..) match nothing. */
+    /* The row as it is shown. Filters and order look at what is stored, but not at members whose
+     * names begin with "$"; names that only a shown row has match nothing unless `computed` says
+     * what they are. */
     mu_json (*show)(void *context, mu_arena *arena, const mu_shelf_item *item);
+    /* A top-level member that is not stored, for filters and order; MU_JSON_NULL: there is none.
+     * NULL allowed. */
+    mu_json (*computed)(void *context, mu_arena *arena, const mu_shelf_item *item, mu_str name);
     void *context;
 } mu_listing;
 
-/* Answers the request: reads start, page, limit, sort, property and parameters that are dotted
- * paths
- * (`allows_paths`) from its query; refuses bad ones. */
+/* Answers the request: reads start, page, limit, sort, property and parameters whose names are
+ * dotted paths from its query; refuses bad ones. Orders by creationTime, createEpoch and internalId
+ * are the order of creation (docs/decisions/0180). */
 mu_http_outcome mu_api_list(mu_http_request *request, mu_http_response *response,
                             const mu_listing *listing);
 
