@@ -90,6 +90,7 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
     mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs,
     mu_api_add_audit;
+mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
 
 /* -------- who asks: gate.c -------- */
 
