@@ -1,6 +1,8 @@
-# embed.cmake: writes a C file with the bytes of every FOLDER/*/*.json, in the order of their names.
-# cmake -DFOLDER=src/xdm/global -DOUT=xdm_global.c -P tools/embed.cmake
-file(GLOB documents RELATIVE ${FOLDER} ${FOLDER}/*/*.json)
+# embed.cmake: writes a C file with the bytes of every FOLDER/PATTERN, in the order of their names.
+# cmake -DFOLDER=src/xdm/global -DPATTERN=*/*.json -DHEADER=xdm/registry_int.h -DTYPE=mu_xdm_embedded
+#       -DNAME=mu_xdm_global_documents -DOUT=xdm_global.c -P tools/embed.cmake
+# HEADER declares TYPE, a struct of name, bytes and their number, and the array NAME and NAME_count.
+file(GLOB documents RELATIVE ${FOLDER} ${FOLDER}/${PATTERN})
 list(SORT documents)
 set(arrays "")
 set(table "")
@@ -13,11 +15,11 @@ foreach(document ${documents})
     string(APPEND table "    {\"${document}\", document_${count}, sizeof document_${count}},\n")
     math(EXPR count "${count} + 1")
 endforeach()
-file(WRITE ${OUT} "/* Made from src/xdm/global by tools/embed.cmake. */
-#include \"xdm/registry_int.h\"
+file(WRITE ${OUT} "/* Made from the files of a folder by tools/embed.cmake. */
+#include \"${HEADER}\"
 
 ${arrays}
-const mu_xdm_embedded mu_xdm_global_documents[] = {
+const ${TYPE} ${NAME}[] = {
 ${table}};
-const size_t mu_xdm_global_documents_count = ${count};
+const size_t ${NAME}_count = ${count};
 ")

@@ -105,5 +105,6 @@ mu_code mu_api_routes_add(mu_api *api, mu_http_router *router, mu_err *err)
 {
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)
         MU_TRY(resources[i](api, router, err));
+    MU_TRY(mu_api_add_openapi(api, router, err));
     return mu_api_add_ingestion(api, router, err);
 }

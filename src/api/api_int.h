@@ -85,6 +85,7 @@ MU_CHECKED mu_code mu_api_add(mu_api *api, mu_http_router *router, mu_api_route_
 
 /* The functions of the resources, each adding its routes. */
 typedef mu_code mu_api_resource(mu_api *api, mu_http_router *router, mu_err *err);
+mu_api_resource mu_api_add_openapi;
 mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policies,
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
