@@ -75,6 +75,8 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     if (code == MU_OK)
         code = mu_api_sandboxes_load(api, err);
     if (code == MU_OK)
+        code = mu_api_segmentation_start(api, err);
+    if (code == MU_OK)
         code = mu_ingestion_new(api, &api->ingestion, err);
     if (code != MU_OK) {
         mu_api_free(api);
@@ -88,6 +90,7 @@ void mu_api_free(mu_api *api)
 {
     if (api == NULL)
         return;
+    mu_api_segmentation_stop(api);
     mu_ingestion_free(api->ingestion);
     mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);

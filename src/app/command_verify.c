@@ -1,4 +1,5 @@
 #include "app/app_int.h"
+#include "audience/membership.h"
 #include "base/time.h"
 #include "catalog/documents.h"
 #include "store/store.h"
@@ -30,6 +31,8 @@ static mu_code verify(const char *folder, unsigned n_threads, mu_progress *progr
     document_problems problems = {.progress = progress};
     MU_TRY(mu_store_verify(folder, n_threads, &callbacks, report, err));
     mu_code code = mu_documents_verify(folder, on_document_problem, &problems, err);
+    if (code == MU_OK)
+        code = mu_memberships_verify(folder, on_document_problem, &problems, err);
     report->n_problems += problems.n;
     if (code != MU_E_CORRUPT || report->n_problems == 0)
         return code;
@@ -100,8 +103,8 @@ static mu_exit run(mu_invocation *invocation)
 
 static const char *const usages[] = {"verify --data DIR", NULL};
 static const char *const paragraphs[] = {
-    "Reads every byte of every sandbox of a data folder, of its log and its catalog, and checks "
-    "all "
+    "Reads every byte of every sandbox of a data folder, of its log, its catalog and its "
+    "memberships, and checks all "
     "checksums and all that docs/storage.md promises. Each problem is one line on standard error. "
     "Prints one JSON object "
     "with what was checked and the number of problems; the exit status is 1 when there are any. "

@@ -605,6 +605,62 @@ void mu_audit_keep(mu_documents *documents, int64_t keep_ms)
     pthread_mutex_unlock(&documents->lock);
 }
 
+/* -------- reading a folder -------- */
+
+static mu_code has_tables(mu_catalog *catalog, bool *out, mu_err *err);
+
+typedef struct placed_list {
+    mu_placed_document *items;
+    uint32_t n, capacity;
+} placed_list;
+
+static mu_code read_placed(mu_catalog *catalog, mu_arena *arena, mu_str kind, placed_list *list,
+                           mu_err *err)
+{
+    mu_sql sql;
+    bool has_row;
+    mu_code code;
+    document_row row;
+    MU_TRY(mu_sql_prepare(
+        catalog, "SELECT " COLUMNS " FROM document WHERE kind = ? ORDER BY number", &sql, err));
+    mu_sql_bind_text(&sql, kind);
+    while ((code = mu_sql_next(&sql, &has_row, err)) == MU_OK && has_row &&
+           (code = take_row(&sql, arena, &row, err)) == MU_OK) {
+        if (list->n == list->capacity) {
+            mu_placed_document *before = list->items;
+            list->capacity = list->capacity * 2 + 16;
+            list->items = MU_NEW_ARRAY(arena, mu_placed_document, list->capacity);
+            if (list->n > 0)
+                memcpy(list->items, before, list->n * sizeof *before);
+        }
+        list->items[list->n++] =
+            (mu_placed_document){mu_sql_text(&sql, arena, SANDBOX), row.document};
+    }
+    mu_sql_finish(&sql);
+    return code;
+}
+
+mu_code mu_documents_read_kind(const char *folder, mu_arena *arena, mu_str kind, uint32_t *n,
+                               const mu_placed_document **out, mu_err *err)
+{
+    mu_catalog *catalog;
+    bool present = false;
+    placed_list list = {0};
+    mu_code code = open_database(folder, MU_CATALOG_READ, &catalog, err);
+    if (code == MU_OK) {
+        code = has_tables(catalog, &present, err);
+        if (code == MU_OK && present)
+            code = read_placed(catalog, arena, kind, &list, err);
+        mu_catalog_close(catalog);
+    } else if (code == MU_E_NOT_FOUND) {
+        code = MU_OK;
+    }
+    MU_TRY(code);
+    *n = list.n;
+    *out = list.items;
+    return MU_OK;
+}
+
 /* -------- checking -------- */
 
 typedef struct document_check {

@@ -2,8 +2,8 @@
  * descriptors, datasets, batches, merge policies, namespaces, inlets, jobs.
  *
  * A document has a sandbox, a kind ("dataset", "mergePolicy", ...) and an id, unique among its kind
- * in its sandbox. Every row carries a checksum. They have a database of their own, documents.db with
- * a write-ahead log: a commit is one sync (docs/decisions/0250). Each call is one transaction,
+ * in its sandbox. Every row carries a checksum. They have a database of their own, documents.db
+ * with a write-ahead log: a commit is one sync (docs/decisions/0250). Each call is one transaction,
  * durable when it returns. Any number of threads; calls take turns.
  */
 #ifndef MU_CATALOG_DOCUMENTS_H
@@ -13,8 +13,8 @@
 
 typedef struct mu_documents mu_documents;
 
-/* `folder`: the data folder; documents.db is made when it is missing, with the documents of an older
- * folder's catalog.db. One process at a time: whoever holds the folder's lock. */
+/* `folder`: the data folder; documents.db is made when it is missing, with the documents of an
+ * older folder's catalog.db. One process at a time: whoever holds the folder's lock. */
 MU_CHECKED mu_code mu_documents_open(const char *folder, mu_documents **out, mu_err *err);
 void mu_documents_close(mu_documents *documents);
 
@@ -65,6 +65,15 @@ uint64_t mu_documents_generation(mu_documents *documents);
 
 /* The same for one kind, in any sandbox. Read it before the documents that are to be cached. */
 uint64_t mu_documents_kind_generation(mu_documents *documents, mu_str kind);
+
+/* All documents of a kind in a folder that nobody needs to have opened, also beside a server;
+ * nothing is written. None when there is no catalog. */
+typedef struct mu_placed_document {
+    mu_str sandbox;
+    mu_document document;
+} mu_placed_document;
+MU_CHECKED mu_code mu_documents_read_kind(const char *folder, mu_arena *arena, mu_str kind,
+                                          uint32_t *n, const mu_placed_document **out, mu_err *err);
 
 /* Every checksum; each problem is given to `problem` as one sentence. */
 MU_CHECKED mu_code mu_documents_verify(const char *folder,
