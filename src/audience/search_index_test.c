@@ -82,6 +82,7 @@ static void run_case(void *context, bool is_instruction, mu_str text, mu_buf *ou
     fixture *f = context;
     mu_err err;
     bool is_shown[ROWS_MAX] = {false};
+    size_t before = out->len;
     if (is_instruction) {
         put_row(f, text);
         return;
@@ -102,6 +103,8 @@ static void run_case(void *context, bool is_instruction, mu_str text, mu_buf *ou
         is_shown[best] = true;
         mu_buf_add_format(out, "%u ", best);
     }
+    if (out->len == before)
+        MU_BUF_ADD(out, "none");
     MU_BUF_ADD(out, "\n");
 }
 
