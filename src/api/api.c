@@ -7,12 +7,26 @@
 
 /* Every resource, in the order of the routes. */
 static mu_api_resource *const resources[] = {
-    mu_api_add_token,           mu_api_add_sandboxes,  mu_api_add_merge_policies,
-    mu_api_add_datasets,        mu_api_add_labels,     mu_api_add_flows,
-    mu_api_add_stored,          mu_api_add_namespaces, mu_api_add_retention,
-    mu_api_add_schema_registry, mu_api_add_identities, mu_api_add_identity_settings,
-    mu_api_add_entities,        mu_api_add_preview,    mu_api_add_system_jobs,
+    mu_api_add_token,
+    mu_api_add_sandboxes,
+    mu_api_add_merge_policies,
+    mu_api_add_datasets,
+    mu_api_add_labels,
+    mu_api_add_flows,
+    mu_api_add_stored,
+    mu_api_add_namespaces,
+    mu_api_add_retention,
+    mu_api_add_schema_registry,
+    mu_api_add_identities,
+    mu_api_add_identity_settings,
+    mu_api_add_entities,
+    mu_api_add_preview,
+    mu_api_add_system_jobs,
     mu_api_add_audit,
+    mu_api_add_audiences,
+    mu_api_add_audience_versions,
+    mu_api_add_segment_definitions,
+    mu_api_add_conversion,
 };
 
 /* -------- the life of an api -------- */
@@ -63,6 +77,7 @@ mu_code mu_api_new(const mu_api_options *options, mu_api **out, mu_err *err)
     pthread_rwlock_init(&api->sandbox_lock, NULL);
     pthread_mutex_init(&api->edit_lock, NULL);
     pthread_mutex_init(&api->settings_lock, NULL);
+    pthread_mutex_init(&api->default_policies_lock, NULL);
     copy_options(api, options);
     mu_audit_keep(options->documents, options->settings.audit_keep_days * 86400 * 1000);
     api->check = (mu_http_check){mu_api_check, api};
@@ -95,6 +110,8 @@ void mu_api_free(mu_api *api)
     mu_api_registries_free(api->registries);
     mu_api_tokens_free(api->tokens);
     mu_api_previews_free(api->previews);
+    mu_api_default_policies_free(api);
+    pthread_mutex_destroy(&api->default_policies_lock);
     pthread_mutex_destroy(&api->settings_lock);
     pthread_mutex_destroy(&api->edit_lock);
     pthread_rwlock_destroy(&api->sandbox_lock);

@@ -54,6 +54,8 @@ struct mu_api {
                                       before settings_lock */
     pthread_mutex_t settings_lock; /* held while a sandbox's settings change */
     struct mu_ingestion *ingestion;
+    pthread_mutex_t default_policies_lock;
+    struct mu_default_policy *default_policies; /* audience_show.c; guarded by its lock */
     /* The segmentation service, in the order in which they start; segmentation.c. */
     mu_workspaces *workspaces;
     mu_segment_jobs *jobs;
@@ -90,7 +92,8 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
     mu_api_add_datasets, mu_api_add_labels, mu_api_add_flows, mu_api_add_stored,
     mu_api_add_namespaces, mu_api_add_retention, mu_api_add_schema_registry, mu_api_add_identities,
     mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs,
-    mu_api_add_audit;
+    mu_api_add_audit, mu_api_add_audiences, mu_api_add_audience_versions,
+    mu_api_add_segment_definitions, mu_api_add_conversion;
 mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
 
 /* -------- who asks: gate.c -------- */
@@ -197,6 +200,11 @@ MU_CHECKED mu_code mu_api_add_default_policy(mu_api *api, const mu_api_sandbox *
  * "_xdm.context.profile"; when no policy is the default: c.3. In `arena`. MU_E_NOT_FOUND. */
 MU_CHECKED mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str id,
                                        mu_merge_policy *out, mu_err *err);
+
+/* The id of a sandbox's default merge policy of a class; empty when it has none. From memory unless
+ * a policy changed since. In `arena`. */
+mu_str mu_api_default_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str schema_name);
+void mu_api_default_policies_free(mu_api *api);
 
 /* -------- counts of profiles: preview.c -------- */
 

@@ -32,6 +32,10 @@
 #define PREVIEW   "/data/core/ups/previewsamplestatus"
 #define JOBS      "/data/core/ups/system/jobs"
 
+#define AUDIENCES "/data/core/ups/audiences"
+#define SEGMENTS  "/data/core/ups/segment/definitions"
+#define VERSIONS  "/data/core/ups/muster/audiences"
+
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
 
@@ -102,6 +106,11 @@ static void keep(const char *name, const char *id)
 
 /* -------- filling prod -------- */
 
+#define AUDIENCE                                                                                   \
+    "{\"name\":\"secret\",\"schema\":{\"name\":\"_xdm.context.profile\"},\"expression\":{"         \
+    "\"type\":"                                                                                    \
+    "\"PQL\",\"value\":\"homeAddress.city = \\\"secret\\\"\"}}"
+
 static api_answer must(const char *sandbox, const char *method, const char *path, const char *body)
 {
     const char *full_path = filled(path), *full_body = filled(body);
@@ -164,6 +173,7 @@ static const struct made {
     {"source", FLOWS "/sourceConnections", "{\"name\":\"secret\"}", "id"},
     {"target", FLOWS "/targetConnections", "{\"name\":\"secret\"}", "id"},
     {"flow", FLOWS "/flows", "{\"name\":\"secret\"}", "id"},
+    {"audience", AUDIENCES, AUDIENCE, "id"},
 };
 
 static void make_objects(void)
@@ -402,6 +412,37 @@ static const isolation_case cases[] = {
     {"PATCH", POLICIES "/{id}", MISSES, POLICIES "/<policy>",
      "[{\"op\":\"add\",\"path\":\"/name\",\"value\":\"x\"}]", POLICIES "/<policy>", NULL},
     {"DELETE", POLICIES "/{id}", MISSES, POLICIES "/<policy>", NULL, POLICIES "/<policy>", NULL},
+
+    {"GET", AUDIENCES, HIDES, AUDIENCES, NULL, NULL, NULL},
+    {"GET", AUDIENCES "/{id}", HIDES, AUDIENCES "/<audience>", NULL, NULL, NULL},
+    {"POST", AUDIENCES "/bulk-get", HIDES, AUDIENCES "/bulk-get", "{\"ids\":[\"<audience>\"]}",
+     NULL, NULL},
+    {"POST", AUDIENCES, SEPARATE, AUDIENCES, AUDIENCE, AUDIENCES, NULL},
+    {"PUT", AUDIENCES "/{id}", MISSES, AUDIENCES "/<audience>", AUDIENCE, AUDIENCES "/<audience>",
+     NULL},
+    {"PATCH", AUDIENCES "/{id}", MISSES, AUDIENCES "/<audience>", "{\"description\":\"x\"}",
+     AUDIENCES "/<audience>", NULL},
+    {"DELETE", AUDIENCES "/{id}", MISSES, AUDIENCES "/<audience>", NULL, AUDIENCES "/<audience>",
+     NULL},
+    {"GET", VERSIONS "/{id}/versions", HIDES, VERSIONS "/<audience>/versions", NULL, NULL, NULL},
+    {"GET", VERSIONS "/{id}/versions/{version}", HIDES, VERSIONS "/<audience>/versions/1", NULL,
+     NULL, NULL},
+    {"POST", VERSIONS "/{id}/versions/{version}/restore", MISSES,
+     VERSIONS "/<audience>/versions/1/restore", NULL, AUDIENCES "/<audience>", NULL},
+    {"GET", SEGMENTS, HIDES, SEGMENTS, NULL, NULL, NULL},
+    {"GET", SEGMENTS "/{id}", HIDES, SEGMENTS "/<audience>", NULL, NULL, NULL},
+    {"POST", SEGMENTS "/bulk-get", HIDES, SEGMENTS "/bulk-get", "[\"<audience>\"]", NULL, NULL},
+    {"POST", SEGMENTS, SEPARATE, SEGMENTS,
+     "{\"name\":\"secret "
+     "2\",\"schema\":{\"name\":\"_xdm.context.profile\"},\"expression\":{\"type\":"
+     "\"PQL\",\"value\":\"homeAddress.city = \\\"x\\\"\"}}",
+     SEGMENTS, NULL},
+    {"PATCH", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", "{\"description\":\"x\"}",
+     SEGMENTS "/<audience>", NULL},
+    {"DELETE", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", NULL, SEGMENTS "/<audience>",
+     NULL},
+    {"POST", "/data/core/ups/segment/conversion", LEAVES, "/data/core/ups/segment/conversion",
+     "{\"expression\":{\"value\":\"a = 1\"}}", AUDIENCES, NULL},
 
     {"GET", CATALOG "/dataSets", HIDES, CATALOG "/dataSets", NULL, NULL, NULL},
     {"GET", CATALOG "/dataSets/{id}", HIDES, OF_DATA, NULL, NULL, NULL},
