@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 TESTS ?= .
 
 .PHONY: all demo test test-clients format format-check check-layers golden-update bench-peers \
-        bench-ingest fuzz install clean
+        bench-ingest bench-service fuzz install clean
 
 all:
 	@tools/build $(PRESET) -j $(JOBS)
@@ -46,6 +46,10 @@ bench-peers:
 bench-ingest:
 	@tools/build release -j $(JOBS)
 	@bench/ingest/run build/release/muster
+
+bench-service:
+	@tools/build release -j $(JOBS)
+	@bench/service/run build/release/muster
 
 fuzz:
 	@tools/build fuzz -j $(JOBS)
