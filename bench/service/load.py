@@ -42,7 +42,7 @@ def measure(case, n, method, path_of, body_of=lambda i: None, wanted=200):
 
 
 def definition(i, ids):
-    rule = f'homeAddress.countryCode = "C{i % 97}" and person.age > {i % 80}'
+    rule = f'homeAddress.countryCode = "C{i % 97}" and homeAddress.city = "City {i % 80}"'
     if ids and i % 4 == 0:
         rule = f'inSegment("{ids[(i * 7) % len(ids)]}") and {rule}'
     return {"name": f"audience {i} of color {i % 13}", "description": f"people of group {i % 31}",
@@ -97,4 +97,4 @@ search = f"{ups}/search/entities?schemaClass=_xdm.context.segmentdefinition&name
 measure("search", 300, "GET", lambda i: search + urllib.parse.quote(f"name:color AND group {i % 31}"))
 measure("create definition with a dependency", 300, "POST", lambda i: ups + "/segment/definitions",
         lambda i: definition(4 * (n_definitions + i), ids))
-print(ids[0])
+print(ids[-1])

@@ -255,6 +255,29 @@ static void writer_puts_commas_by_itself(void **state)
                      MU_STR("{\"a\":[-9223372036854775808,5.0,null,{},false],\"b\":null}")));
 }
 
+/* One byte of every kind at every place of texts up to three words long. */
+static void writer_escapes_at_any_place(void **state)
+{
+    fixture *f = *state;
+    for (size_t n = 1; n <= 24; n++) {
+        for (unsigned byte = 0; byte < 128; byte++) {
+            char text[25];
+            mu_json json;
+            mu_json_writer writer;
+            memset(text, 'x', sizeof text);
+            text[(n * 7 + byte) % n] = (char)byte;
+            text[n - 1] = n % 3 == 0 ? (char)byte : text[n - 1];
+            mu_buf_clear(&f->buf);
+            mu_json_writer_init(&writer, &f->buf);
+            mu_json_string(&writer, (mu_str){text, n});
+            for (size_t i = 0; i < f->buf.len; i++)
+                assert_true((unsigned char)f->buf.ptr[i] >= 0x20);
+            assert_int_equal(read_text(f, mu_buf_str(&f->buf), &json), MU_OK);
+            assert_true(mu_str_equal(json.string, (mu_str){text, n}));
+        }
+    }
+}
+
 /* Random trees are written, read and written again: the texts must be equal. */
 static uint64_t next_random(uint64_t *seed)
 {
@@ -359,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(last_value_wins_in_a_large_object, setup, teardown),
         cmocka_unit_test_setup_teardown(members_are_found_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(writer_puts_commas_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(writer_escapes_at_any_place, setup, teardown),
         cmocka_unit_test_setup_teardown(random_trees_round_trip, setup, teardown),
         cmocka_unit_test_setup_teardown(arena_ceiling_leaves_the_reader_usable, setup, teardown),
     };

@@ -81,19 +81,42 @@ static void add_escaped(mu_buf *buf, unsigned char c)
     mu_buf_add_char(buf, letter);
 }
 
+/* The bytes that stand for themselves, from the beginning; eight at a time (after "Bit Twiddling
+ * Hacks", S. E. Anderson: which bytes of a word are less than n, or zero). */
+static size_t plain_length(const char *bytes, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word, quote, backslash;
+        memcpy(&word, bytes + i, 8);
+        quote = word ^ ones * '"';
+        backslash = word ^ ones * '\\';
+        if (((((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+              ((backslash - ones) & ~backslash)) &
+             highs) != 0)
+            break;
+    }
+    while (i < n && (unsigned char)bytes[i] >= 0x20 && bytes[i] != '"' && bytes[i] != '\\')
+        i++;
+    return i;
+}
+
 static void add_string(mu_buf *buf, mu_str value)
 {
-    size_t written = 0;
-    mu_buf_add_char(buf, '"');
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        mu_buf_add(buf, value.ptr + written, i - written);
-        add_escaped(buf, c);
-        written = i + 1;
+    size_t plain = plain_length(value.ptr, value.len);
+    char *room = mu_buf_reserve(buf, value.len + 2);
+    if (room == NULL)
+        return;
+    *room = '"';
+    if (plain > 0)
+        memcpy(room + 1, value.ptr, plain);
+    buf->len += 1 + plain;
+    for (size_t at = plain; at < value.len; at += plain) {
+        add_escaped(buf, (unsigned char)value.ptr[at++]);
+        plain = plain_length(value.ptr + at, value.len - at);
+        mu_buf_add(buf, value.ptr + at, plain);
     }
-    mu_buf_add(buf, value.ptr + written, value.len - written);
     mu_buf_add_char(buf, '"');
 }
 
