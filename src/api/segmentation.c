@@ -27,11 +27,16 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
                                            .logger = api->options.logger,
                                            .metrics = api->options.metrics};
     MU_TRY(mu_workspaces_new(&options, &api->workspaces, err));
-    return open_workspaces(api, err);
+    MU_TRY(open_workspaces(api, err));
+    const mu_exports_options exports = {.workspaces = api->workspaces,
+                                        .jobs = api->jobs,
+                                        .duckdb_library = api->options.duckdb_library};
+    return mu_exports_new(&exports, &api->exports, err);
 }
 
 void mu_api_segmentation_stop(mu_api *api)
 {
+    mu_exports_free(api->exports);
     mu_workspaces_free(api->workspaces);
 }
 

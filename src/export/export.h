@@ -34,15 +34,16 @@ typedef struct mu_export_request {
     mu_str request_id, profile_instance_id;
     mu_str schedule_id, run_id;      /* empty when asked for by a client */
     mu_str organization, sandbox_id; /* for the batch */
+    const mu_author *author;         /* NULL: the server itself */
 } mu_export_request;
 MU_CHECKED mu_code mu_exports_create(mu_exports *exports, mu_workspace *workspace,
                                      const mu_export_request *request, uint64_t *number,
                                      mu_err *err);
 
 /* Cancels one that is not finished (it becomes FAILED with the code CANCELLED), removes one that
- * is. MU_E_NOT_FOUND. */
+ * is. `author` NULL: the server itself. MU_E_NOT_FOUND. */
 MU_CHECKED mu_code mu_exports_remove(mu_exports *exports, mu_workspace *workspace, uint64_t number,
-                                     mu_err *err);
+                                     const mu_author *author, mu_err *err);
 
 /* An export of this schedule waits or runs. */
 MU_CHECKED mu_code mu_exports_is_busy(mu_exports *exports, mu_workspace *workspace,

@@ -19,18 +19,19 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ECID      "87425148613594122803641603982383516983"
-#define CATALOG   "/data/foundation/catalog"
-#define FLOWS     "/data/foundation/flowservice"
-#define IDENTITY  "/data/core/identity"
-#define IMPORT    "/data/foundation/import/batches"
-#define POLICIES  "/data/core/ups/config/mergePolicies"
-#define REGISTRY  "/data/foundation/schemaregistry"
-#define SANDBOXES "/data/foundation/sandbox-management"
-#define CONFIG    "/data/core/ups/config"
-#define ENTITIES  "/data/core/ups/access/entities"
-#define PREVIEW   "/data/core/ups/previewsamplestatus"
-#define JOBS      "/data/core/ups/system/jobs"
+#define ECID        "87425148613594122803641603982383516983"
+#define CATALOG     "/data/foundation/catalog"
+#define FLOWS       "/data/foundation/flowservice"
+#define IDENTITY    "/data/core/identity"
+#define IMPORT      "/data/foundation/import/batches"
+#define POLICIES    "/data/core/ups/config/mergePolicies"
+#define REGISTRY    "/data/foundation/schemaregistry"
+#define SANDBOXES   "/data/foundation/sandbox-management"
+#define CONFIG      "/data/core/ups/config"
+#define ENTITIES    "/data/core/ups/access/entities"
+#define PREVIEW     "/data/core/ups/previewsamplestatus"
+#define EXPORT_JOBS "/data/core/ups/export/jobs"
+#define JOBS        "/data/core/ups/system/jobs"
 
 #define AUDIENCES "/data/core/ups/audiences"
 #define SEGMENTS  "/data/core/ups/segment/definitions"
@@ -224,6 +225,22 @@ static void make_job(void)
     fail_msg("the job is not completed: " MU_STR_FMT, MU_STR_ARG(answer.body));
 }
 
+/* The first export of the organisation: its id is 1, which is no secret. */
+static void make_export(void)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    api_answer answer = must("prod", "POST", EXPORT_JOBS,
+                             "{\"destination\":{\"datasetId\":\"secret\"},\"schema\":{\"name\":"
+                             "\"_xdm.context.profile\"}}");
+    for (int i = 0; i < 500; i++) {
+        answer = must("prod", "GET", EXPORT_JOBS "/1", NULL);
+        if (strcmp(api_text(&fixture, &answer, "status"), "SUCCEEDED") == 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("the export has not succeeded: " MU_STR_FMT, MU_STR_ARG(answer.body));
+}
+
 static void append(mu_record record)
 {
     static const mu_identity identities[] = {{{"ECID", 4}, {ECID, sizeof ECID - 1}},
@@ -271,6 +288,7 @@ static int start(void **state)
     make_data();
     make_batch();
     make_job();
+    make_export();
     return 0;
 }
 
@@ -558,6 +576,13 @@ static const isolation_case cases[] = {
      OF_BATCH, NULL},
     {"GET", "/data/foundation/export/files/{file}", MISSES,
      "/data/foundation/export/files/<batch>-1", NULL, OF_BATCH, NULL},
+
+    {"GET", EXPORT_JOBS, HIDES, EXPORT_JOBS, NULL, NULL, NULL},
+    {"POST", EXPORT_JOBS, LEAVES, EXPORT_JOBS,
+     "{\"destination\":{\"datasetId\":\"x\"},\"schema\":{\"name\":\"_xdm.context.profile\"}}",
+     EXPORT_JOBS, NULL},
+    {"GET", EXPORT_JOBS "/{id}", HIDES, EXPORT_JOBS "/1", NULL, NULL, NULL},
+    {"DELETE", EXPORT_JOBS "/{id}", MISSES, EXPORT_JOBS "/1", NULL, EXPORT_JOBS "/1", NULL},
 
     {"GET", JOBS, HIDES, JOBS, NULL, NULL, NULL},
     {"GET", JOBS "/{id}", HIDES, JOBS "/<job>", NULL, NULL, NULL},
