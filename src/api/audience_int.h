@@ -102,6 +102,8 @@ typedef struct mu_audience_candidate {
 /* Checks in the order of api.md 8.3 and makes what is stored. */
 MU_CHECKED bool mu_audience_normalize(const mu_audience_candidate *candidate, mu_json *stored,
                                       mu_refusal *refusal);
+/* Whether the members of 8.1 but for the name have the JSON types of that table. */
+MU_CHECKED bool mu_audience_check_types(const mu_json *json, mu_refusal *refusal);
 
 /* What a definition's rule comes to. */
 typedef struct mu_audience_rule_facts {

@@ -95,6 +95,7 @@ static const struct member_rule {
     {"/datasetId", TYPE_TEXT},
     {"/linkedAudienceRef", TYPE_TEXT_MAP},
     {"/audienceMeta", TYPE_OBJECT},
+    {"/sourceId", TYPE_TEXT},
     {"/payloadSchema", TYPE_TEXT},
 };
 
@@ -183,7 +184,7 @@ static bool check_governance(const mu_json *json, mu_refusal *refusal)
            mu_refuse_member(refusal, "/dataGovernancePolicy/excludeOptOut", "true or false");
 }
 
-static bool check_types(const mu_json *json, mu_refusal *refusal)
+bool mu_audience_check_types(const mu_json *json, mu_refusal *refusal)
 {
     for (size_t i = 0; i < sizeof member_rules / sizeof member_rules[0]; i++) {
         const struct member_rule *rule = &member_rules[i];
@@ -635,7 +636,8 @@ bool mu_audience_normalize(const mu_audience_candidate *candidate, mu_json *stor
     mu_str lifecycle, namespace_code, schema_name, audience_id = candidate->id;
     mu_json schema;
     mu_audience_rule_facts facts;
-    if (!check_name(&candidate->json, refusal) || !check_types(&candidate->json, refusal) ||
+    if (!check_name(&candidate->json, refusal) ||
+        !mu_audience_check_types(&candidate->json, refusal) ||
         !normalize_type(candidate, &is_external, refusal) ||
         !normalize_lifecycle(&candidate->json, &lifecycle, refusal) ||
         !check_required(candidate, is_external, refusal) ||

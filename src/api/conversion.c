@@ -2,6 +2,15 @@
  * the reverse. Syntax only; nothing is stored. */
 #include "api/audience_int.h"
 
+/* The members that come back as they are. */
+static bool check_members(const mu_json *body, mu_refusal *refusal)
+{
+    const mu_json *name = mu_json_get(body, MU_STR("name"));
+    if (name != NULL && name->kind != MU_JSON_STRING)
+        return mu_refuse_member(refusal, "/name", "a text");
+    return mu_audience_check_types(body, refusal);
+}
+
 /* The same expression in the other format. */
 static bool convert(mu_arena *arena, const mu_json *given, mu_json *out, mu_refusal *refusal)
 {
@@ -36,7 +45,8 @@ static mu_http_outcome post(mu_http_request *request, mu_http_response *response
     if (expression == NULL || expression->kind != MU_JSON_OBJECT)
         is_done = mu_refuse_member(&refusal, "/expression", "an object");
     else
-        is_done = convert(arena, expression, &converted, &refusal);
+        is_done =
+            check_members(&body, &refusal) && convert(arena, expression, &converted, &refusal);
     if (!is_done)
         return mu_audience_answer_refusal(request, response, MU_AUDIENCE_VIEW_DEFINITIONS,
                                           &refusal);
