@@ -270,8 +270,17 @@ static uint32_t compile_in_segment(compiler *c, const mu_pql *call)
 {
     if (call->args[0]->kind != MU_PQL_LITERAL || call->args[0]->literal.kind != MU_TYPE_STRING)
         return NO_NODE;
-    uint32_t audience = c->job->find_audience(c->job->context, call->args[0]->literal.string);
-    return audience == UINT32_MAX ? NO_NODE : plan_member(c->plan, audience);
+    mu_str id = call->args[0]->literal.string;
+    const mu_pql *row_condition = NULL;
+    uint32_t audience = c->job->find_audience(c->job->context, id);
+    if (audience != UINT32_MAX)
+        return plan_member(c->plan, audience);
+    uint32_t known = c->job->find_known(c->job->context, id, &row_condition);
+    if (known == UINT32_MAX)
+        return NO_NODE;
+    if (row_condition == NULL)
+        return plan_known(c->plan, known);
+    return plan_or(c->plan, plan_known(c->plan, known), compile_condition(c->job, row_condition));
 }
 
 static uint32_t compile_if_condition(compiler *c, const mu_pql *call)

@@ -197,6 +197,9 @@ void mu_job_free(mu_job *job);
 /* The query of an audience, in the order given to mu_job_new. */
 const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience);
 
+/* What excludes from it, or NULL. */
+const mu_pql *mu_job_audience_unless(const mu_job *job, uint32_t audience);
+
 /* The plan: shared nodes, levels, kernels, fall-backs. One line per node, for people and golden
  * tests. */
 void mu_job_write_plan(const mu_job *job, mu_buf *buf);
@@ -240,6 +243,7 @@ typedef struct mu_explanation {
     mu_value value;
     uint32_t trips;
     bool is_member;
+    bool is_excluded; /* it fulfils what excludes (mu_job_audience.unless), so is_member is false */
     uint32_t n_nodes; /* by node id; node is NULL for ids that were never evaluated */
     const mu_explanation_node *nodes;
     uint32_t n_conditions; /* the positive event conditions */
@@ -253,6 +257,10 @@ typedef struct mu_explanation {
  * called. Everything in *out is in `arena` or belongs to `query` and `context`. */
 void mu_explain_run(mu_arena *arena, const mu_reference_context *context, const mu_pql *query,
                     mu_explanation *out);
+
+/* Lays what excludes (NULL: nothing does) over an explanation of the same row. */
+void mu_explain_exclude(mu_arena *arena, const mu_reference_context *context, const mu_pql *unless,
+                        mu_explanation *explanation);
 
 /* {"member":..,"now":..,"guards":[..],"rule":{..},"witnesses":[..]}; docs/explain.md. */
 void mu_explain_write(mu_json_writer *writer, const mu_reference_context *context,

@@ -282,3 +282,13 @@ void mu_explain_run(mu_arena *arena, const mu_reference_context *context, const 
     out->nodes = run.nodes;
     find_witnesses(arena, context, query, &run, out);
 }
+
+void mu_explain_exclude(mu_arena *arena, const mu_reference_context *context, const mu_pql *unless,
+                        mu_explanation *explanation)
+{
+    uint32_t trips;
+    if (unless == NULL || !mu_reference_is_member(arena, context, unless, &trips))
+        return;
+    explanation->is_excluded = true;
+    explanation->is_member = false;
+}

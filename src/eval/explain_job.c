@@ -27,6 +27,7 @@ mu_code mu_explain(const mu_job *job, uint32_t audience, mu_row_place place, mu_
         code = mu_job_reference_context(job, place, &arena, &context, err);
     if (code == MU_OK) {
         mu_explain_run(&arena, &context, query, &explanation);
+        mu_explain_exclude(&arena, &context, mu_job_audience_unless(job, audience), &explanation);
         mu_explain_write(writer, &context, query, identity, &explanation);
     }
     mu_arena_free(&arena);

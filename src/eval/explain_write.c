@@ -189,6 +189,10 @@ void mu_explain_write(mu_json_writer *writer, const mu_reference_context *contex
     }
     mu_json_name(writer, MU_STR("member"));
     mu_json_boolean(writer, explanation->is_member);
+    if (explanation->is_excluded) {
+        mu_json_name(writer, MU_STR("excluded"));
+        mu_json_boolean(writer, true);
+    }
     mu_json_name(writer, MU_STR("now"));
     mu_value_write(writer, mu_value_timestamp(context->now_ms));
     write_guards(writer, explanation->trips);

@@ -108,6 +108,7 @@ static mu_code order_audiences(mu_job *job, mu_err *err)
     for (uint32_t a = 0; a < n; a++) {
         o.current = a;
         visit_nodes(job->audiences[a].query, add_edge, &o);
+        visit_nodes(job->audiences[a].unless, add_edge, &o);
     }
     for (uint32_t a = 0; a < n; a++)
         if (o.state[a] == 0 && !place_from(&o, a))
@@ -126,17 +127,42 @@ static uint32_t find_audience(void *context, mu_str id)
     return found == NULL ? UINT32_MAX : (uint32_t)*found;
 }
 
+static uint32_t compile_one(mu_job *job, compile_job *compile, const mu_pql *query)
+{
+    return job->options.reference_only ? plan_reference(&job->plan, query)
+                                       : compile_condition(compile, query);
+}
+
+/* `allowed`: by the tree of what excludes, the node of not being excluded. Keys point into the
+ * audience. */
+static uint32_t compile_root(mu_job *job, compile_job *compile, const job_audience *audience,
+                             mu_strmap *allowed)
+{
+    bool is_new;
+    uint32_t root = compile_one(job, compile, audience->query);
+    if (audience->unless == NULL)
+        return root;
+    const mu_str key = {(const char *)&audience->unless, sizeof audience->unless};
+    uint64_t *node = mu_strmap_put(allowed, key, &is_new);
+    if (is_new)
+        *node = plan_not(&job->plan, compile_one(job, compile, audience->unless));
+    return plan_and(&job->plan, root, (uint32_t)*node);
+}
+
 static void compile_audiences(mu_job *job)
 {
+    mu_strmap allowed;
     compile_job compile = {.plan = &job->plan,
                            .find_audience = find_audience,
+                           .find_known = job_find_known,
                            .context = job,
                            .reference = &job->table_context};
+    mu_strmap_init(&allowed);
     for (uint32_t i = 0; i < job->n_audiences; i++) {
         job_audience *audience = &job->audiences[job->order[i]];
-        audience->root = job->options.reference_only ? plan_reference(&job->plan, audience->query)
-                                                     : compile_condition(&compile, audience->query);
+        audience->root = compile_root(job, &compile, audience, &allowed);
     }
+    mu_strmap_free(&allowed);
     for (uint32_t a = 0; a < job->n_audiences; a++)
         job->audiences[a].member = NO_NODE;
     for (uint32_t i = 0; i < job->plan.n_nodes; i++)
@@ -185,6 +211,7 @@ static mu_code index_audiences(mu_job *job, const mu_job_audience *audiences, mu
     for (uint32_t a = 0; a < job->n_audiences; a++) {
         job->audiences[a] = (job_audience){.id = mu_arena_copy(&job->arena, audiences[a].id),
                                            .query = audiences[a].query,
+                                           .unless = audiences[a].unless,
                                            .member = NO_NODE};
         if (audiences[a].id.len == 0)
             continue;
@@ -217,6 +244,8 @@ mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options *options, u
     job_prepare_rows(job);
     mu_code code = index_audiences(job, audiences, err);
     if (code == MU_OK)
+        code = job_index_known(job, err);
+    if (code == MU_OK)
         code = order_audiences(job, err);
     if (code != MU_OK) {
         mu_job_free(job);
@@ -233,6 +262,7 @@ void mu_job_free(mu_job *job)
     if (job == NULL)
         return;
     mu_strmap_free(&job->audience_of_id);
+    mu_strmap_free(&job->known_of_id);
     plan_fini(&job->plan);
     mu_arena_free(&job->arena);
     free(job);
@@ -242,6 +272,12 @@ const mu_pql *mu_job_audience_query(const mu_job *job, uint32_t audience)
 {
     MU_ASSERT(audience < job->n_audiences);
     return job->audiences[audience].query;
+}
+
+const mu_pql *mu_job_audience_unless(const mu_job *job, uint32_t audience)
+{
+    MU_ASSERT(audience < job->n_audiences);
+    return job->audiences[audience].unless;
 }
 
 void mu_job_write_plan(const mu_job *job, mu_buf *buf)

@@ -355,6 +355,12 @@ uint32_t plan_member(plan *p, uint32_t audience)
         p, (plan_node){.operation = PLAN_MEMBER, .kind = VECTOR_BITS, .lo = (int64_t)audience});
 }
 
+uint32_t plan_known(plan *p, uint32_t membership)
+{
+    return add_node(
+        p, (plan_node){.operation = PLAN_KNOWN, .kind = VECTOR_BITS, .lo = (int64_t)membership});
+}
+
 uint32_t plan_reference(plan *p, const mu_pql *query)
 {
     return add_node(p,

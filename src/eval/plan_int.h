@@ -47,6 +47,7 @@ typedef enum vector_kind { VECTOR_BITS, VECTOR_INTEGER, VECTOR_DOUBLE } vector_k
     P(CHAIN, "chain")                                                                              \
     P(IS_VALID, "is-valid")   /* numeric node is not null */                                       \
     P(MEMBER, "member")       /* of audience `lo` of the job */                                    \
+    P(KNOWN, "known")         /* in the membership `lo` that was decided before */                 \
     P(REFERENCE, "reference") /* no kernel: row by row */                                          \
     P(LOAD, "load")           /* numeric column as integers or doubles */                          \
     P(TO_DOUBLE, "to-double")                                                                      \
@@ -233,6 +234,7 @@ uint32_t plan_distinct_count(plan *plan, uint32_t bits, uint32_t column, uint32_
 uint32_t plan_chain_node(plan *plan, const plan_chain *chain, uint32_t item_level,
                          uint32_t owner_level);
 uint32_t plan_member(plan *plan, uint32_t audience);
+uint32_t plan_known(plan *plan, uint32_t membership);
 uint32_t plan_reference(plan *plan, const mu_pql *query);
 uint32_t plan_load(plan *plan, uint32_t column, vector_kind kind);
 uint32_t plan_to_double(plan *plan, uint32_t numeric);
@@ -251,6 +253,9 @@ typedef struct compile_job {
     plan *plan;
     /* The position among the job's audiences of an id, or UINT32_MAX. */
     uint32_t (*find_audience)(void *context, mu_str id);
+    /* The same among the memberships that were decided before; *row_condition (NULL: none), bound:
+     * who fulfils it is a member too. */
+    uint32_t (*find_known)(void *context, mu_str id, const mu_pql **row_condition);
     void *context;
     const mu_reference_context *reference; /* for tables: now and look-ups */
 } compile_job;

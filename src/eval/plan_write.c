@@ -136,6 +136,9 @@ static void write_details(const plan *p, const plan_node *node, mu_buf *buf)
     case PLAN_MEMBER:
         mu_buf_add_format(buf, " audience %lld", (long long)node->lo);
         break;
+    case PLAN_KNOWN:
+        mu_buf_add_format(buf, " membership %lld", (long long)node->lo);
+        break;
     case PLAN_CHAIN:
         mu_buf_add_format(buf, " of %u", node->chain->n_elements);
         break;

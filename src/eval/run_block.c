@@ -27,6 +27,8 @@ static mu_code run_node(worker *w, uint32_t id)
         break;
     case PLAN_MEMBER:
         return MU_OK; /* filled when its audience was delivered */
+    case PLAN_KNOWN:
+        return run_known(w, id, node, n);
     default:
         MU_TRY(run_scalar(w, id, node, n));
     }
@@ -78,7 +80,7 @@ static mu_code settle_bails(worker *w, const job_audience *audience, uint64_t *m
                 continue;
             bool member;
             uint32_t trips;
-            MU_TRY(reference_on_row(w, audience->query, row, &member, &trips));
+            MU_TRY(reference_on_audience(w, audience, row, &member, &trips));
             count_trips(w, trips);
             w->counters.n_fallback_rows++;
             if (member)

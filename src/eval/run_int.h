@@ -15,8 +15,9 @@
 typedef struct job_audience {
     mu_str id;
     const mu_pql *query;
-    uint32_t root;   /* node */
-    uint32_t member; /* MEMBER node that others read, or NO_NODE */
+    const mu_pql *unless; /* or NULL */
+    uint32_t root;        /* node: fulfils the query, and not `unless` */
+    uint32_t member;      /* MEMBER node that others read, or NO_NODE */
 } job_audience;
 
 struct mu_job {
@@ -30,6 +31,9 @@ struct mu_job {
     job_audience *audiences;
     uint32_t *order; /* audiences, referenced ones first */
     mu_strmap audience_of_id;
+    mu_strmap known_of_id; /* places in options.members */
+    const mu_pql *
+        *row_conditions; /* per member of options.members: who is one by the row, or NULL */
     mu_reference_context table_context; /* look-ups and now, no row */
     uint32_t n_row_forms;
     struct row_form *row_forms; /* per entity (job_rows.c) */
@@ -192,6 +196,13 @@ void vector_packed_range(const kernel_set *k, const mu_vector *vector, uint32_t 
 
 /* The bits of a node's validity over a vector, into `out` (words for n). */
 void vector_valid_bits(const mu_vector *vector, uint32_t n, uint64_t *out);
+
+/* run_known.c: the members of a known set. */
+MU_CHECKED mu_code run_known(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+
+/* A whole audience for one row of the current block by the reference evaluator. */
+MU_CHECKED mu_code reference_on_audience(worker *w, const job_audience *audience, uint32_t row,
+                                         bool *member, uint32_t *trips);
 
 /* One row of the current block through the reference evaluator; trips as in mu_reference_result. */
 MU_CHECKED mu_code reference_on_row(worker *w, const mu_pql *query, uint32_t row, bool *member,

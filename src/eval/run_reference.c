@@ -1,15 +1,32 @@
 /* run_reference.c -- rows and nodes that are left to the reference evaluator. */
 #include "eval/job_int.h"
 
+static mu_code context_of_row(worker *w, uint32_t row, mu_reference_context *out)
+{
+    const mu_value *value;
+    const uint32_t *pids;
+    MU_TRY(worker_row(w, row, &value));
+    MU_TRY(mu_part_pids(w->bound->part, w->block, &pids, w->err));
+    mu_arena_reset(&w->row_arena);
+    job_row_context(w->job, pids[row], value, &w->row_arena, out);
+    return MU_OK;
+}
+
 mu_code reference_on_row(worker *w, const mu_pql *query, uint32_t row, bool *member,
                          uint32_t *trips)
 {
-    const mu_value *value;
-    MU_TRY(worker_row(w, row, &value));
-    mu_arena_reset(&w->row_arena);
     mu_reference_context context;
-    job_row_context(w->job, value, &w->row_arena, &context);
+    MU_TRY(context_of_row(w, row, &context));
     *member = mu_reference_is_member(&w->row_arena, &context, query, trips);
+    return MU_OK;
+}
+
+mu_code reference_on_audience(worker *w, const job_audience *audience, uint32_t row, bool *member,
+                              uint32_t *trips)
+{
+    mu_reference_context context;
+    MU_TRY(context_of_row(w, row, &context));
+    *member = job_audience_is_member(&w->row_arena, &context, audience, trips);
     return MU_OK;
 }
 

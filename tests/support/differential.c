@@ -1,9 +1,38 @@
 #include "tests/support/differential.h"
 
+#include "base/hash.h"
 #include "base/time.h"
 #include "tests/support/notation.h"
 
 #include <stdio.h>
+
+/* -------- memberships decided before -------- */
+
+bool mu_case_known_has(uint32_t known, uint32_t pid)
+{
+    return known == 0 ? mu_mix32(pid) % 2 == 0 : mu_mix32(pid + 77) % 5 == 0;
+}
+
+uint32_t mu_case_find_known(mu_str id)
+{
+    uint32_t known = 0;
+    while (known < MU_CASE_KNOWN && !mu_str_equal(mu_case_known[known].id, id))
+        known++;
+    return known;
+}
+
+static void fill_known(const void *set, uint32_t n, const uint32_t *pids, uint64_t *members)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (mu_case_known_has(*(const uint32_t *)set, pids[i]))
+            members[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+static const uint32_t known_numbers[MU_CASE_KNOWN] = {0, 1};
+const mu_job_members mu_case_known[MU_CASE_KNOWN] = {
+    {.id = {"known0", 6}, .fill = fill_known, .set = &known_numbers[0]},
+    {.id = {"known1", 6}, .fill = fill_known, .set = &known_numbers[1]},
+};
 
 /* -------- binding -------- */
 
@@ -18,7 +47,7 @@ static mu_str find_segment(void *context, mu_str id)
     for (uint32_t i = 0; i < known->n; i++)
         if (mu_str_equal(known->rules[i].id, id))
             return id;
-    return (mu_str){"", 0};
+    return mu_case_find_known(id) < MU_CASE_KNOWN ? id : (mu_str){"", 0};
 }
 
 const mu_pql *mu_case_bind_rule(mu_arena *arena, const mu_schema *schema, uint32_t n_rules,
@@ -45,6 +74,17 @@ static bool is_dead(const mu_entity *entity, uint32_t part, uint32_t row)
     return dead != NULL && ((dead[row / 64] >> (row % 64)) & 1) != 0;
 }
 
+static mu_code read_pid(const mu_part *part, uint32_t row, uint32_t *out, mu_err *err)
+{
+    const uint32_t *pids;
+    uint32_t block = 0;
+    while (row >= mu_part_block(part, block).row + mu_part_block(part, block).n_rows)
+        block++;
+    MU_TRY(mu_part_pids(part, block, &pids, err));
+    *out = pids[row - mu_part_block(part, block).row];
+    return MU_OK;
+}
+
 static mu_code read_rows(mu_bound_case *bound, mu_err *err)
 {
     const mu_entity *entity = bound->profiles;
@@ -63,6 +103,7 @@ static mu_code read_rows(mu_bound_case *bound, mu_err *err)
                 return mu_fail(err, MU_E_CORRUPT, "more live rows than the entity counts");
             mu_case_row *out = &rows[bound->n_rows];
             out->place = (mu_row_place){p, r};
+            MU_TRY(read_pid(entity->parts[p], r, &out->pid, err));
             MU_TRY(mu_part_row(entity->parts[p], r, bound->arena, &out->value, err));
             out->value = mu_value_extend(bound->arena, mu_part_row_type(entity->parts[p]),
                                          mu_snapshot_schema(bound->snapshot)->row, out->value);
@@ -73,6 +114,23 @@ static mu_code read_rows(mu_bound_case *bound, mu_err *err)
     bound->row_index = index;
     if (bound->n_rows != entity->n_rows)
         return mu_fail(err, MU_E_CORRUPT, "fewer live rows than the entity counts");
+    return MU_OK;
+}
+
+/* Rules with equal texts that exclude share one tree. */
+static mu_code bind_unless(const mu_case *test_case, const mu_schema *schema, uint32_t i,
+                           mu_arena *arena, mu_job_audience *audiences, mu_err *err)
+{
+    const mu_case_rule *rules = test_case->rules;
+    if (rules[i].unless.len == 0)
+        return MU_OK;
+    for (uint32_t k = 0; k < i && audiences[i].unless == NULL; k++)
+        if (mu_str_equal(rules[k].unless, rules[i].unless))
+            audiences[i].unless = audiences[k].unless;
+    if (audiences[i].unless == NULL)
+        audiences[i].unless = mu_case_bind_rule(arena, schema, i, rules, rules[i].unless);
+    if (audiences[i].unless == NULL)
+        return mu_fail(err, MU_E_SYNTAX, "rule does not bind: %.300s", rules[i].unless.ptr);
     return MU_OK;
 }
 
@@ -92,6 +150,7 @@ mu_code mu_case_bind(const mu_case *test_case, const mu_snapshot *snapshot, mu_a
         audiences[i].query = mu_case_bind_rule(arena, schema, i, test_case->rules, rule->text);
         if (audiences[i].query == NULL)
             return mu_fail(err, MU_E_SYNTAX, "rule does not bind: %.300s", rule->text.ptr);
+        MU_TRY(bind_unless(test_case, schema, i, arena, audiences, err));
     }
     out->audiences = audiences;
     return read_rows(out, err);
@@ -212,7 +271,10 @@ void mu_case_write(mu_buf *buf, const mu_case *test_case, const mu_disagreement 
     size_t now_len = mu_format_time(test_case->now_ms, now);
     mu_buf_add_format(buf, "now %.*s\n", (int)now_len, now);
     for (uint32_t i = 0; i < test_case->n_rules && i < 20; i++)
-        mu_buf_add_format(buf, "rule " MU_STR_FMT "\n", MU_STR_ARG(test_case->rules[i].text));
+        mu_buf_add_format(buf, "rule " MU_STR_FMT "%s" MU_STR_FMT "\n",
+                          MU_STR_ARG(test_case->rules[i].text),
+                          test_case->rules[i].unless.len == 0 ? "" : " unless ",
+                          MU_STR_ARG(test_case->rules[i].unless));
     if (disagreement->text[0] != '\0')
         mu_buf_add_format(buf, "%s\n", disagreement->text);
     else

@@ -12,10 +12,17 @@
 #include "eval/eval.h"
 #include "tests/support/random_data.h"
 
-/* Rules may name the ids of rules before them with inSegment. */
+/* Rules may name the ids of rules before them with inSegment, and "known0" and "known1", whose
+ * members are decided by pid (mu_case_known_has). `unless`: a rule that excludes; len 0: none. */
 typedef struct mu_case_rule {
-    mu_str id, text;
+    mu_str id, text, unless;
 } mu_case_rule;
+
+#define MU_CASE_KNOWN 2u
+bool mu_case_known_has(uint32_t known, uint32_t pid);
+/* The place of "known0" or "known1"; MU_CASE_KNOWN for another id. */
+uint32_t mu_case_find_known(mu_str id);
+extern const mu_job_members mu_case_known[MU_CASE_KNOWN];
 
 typedef struct mu_case {
     mu_random_data data;
@@ -28,6 +35,7 @@ typedef struct mu_case {
 
 typedef struct mu_case_row {
     mu_row_place place;
+    uint32_t pid;
     mu_value value; /* as the schema has it now */
 } mu_case_row;
 

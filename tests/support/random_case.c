@@ -107,13 +107,20 @@ static void make_rules(mu_dice *dice, mu_arena *arena, mu_str examples, bool is_
                                           .n_segments = out->n_rules,
                                           .is_cheap = is_cheap};
         mu_str text = random_text(dice, arena, &options, examples);
+        if (mu_dice_percent(dice, 8))
+            text = mu_arena_format(arena, "(%s) %s inSegment(\"known%u\")", text.ptr,
+                                   mu_dice_percent(dice, 50) ? "and" : "or",
+                                   mu_dice_below(dice, MU_CASE_KNOWN));
         tally->n_made++;
         if (text.len > 20000 ||
             mu_case_bind_rule(arena, out->data.schema, out->n_rules, out->rules, text) == NULL)
             continue;
         tally->n_bound++;
         mu_str id = mu_arena_format(arena, "s%u", out->n_rules);
-        out->rules[out->n_rules++] = (mu_case_rule){id, text};
+        mu_str unless = {"", 0};
+        if (out->n_rules > 0 && mu_dice_percent(dice, 10))
+            unless = out->rules[mu_dice_below(dice, out->n_rules)].text;
+        out->rules[out->n_rules++] = (mu_case_rule){id, text, unless};
     }
 }
 

@@ -87,7 +87,10 @@ static mu_code check_blocks(const collector *into, const mu_job_counters *counte
 static mu_code run_job(unsigned n_threads, bool by_hash, const mu_bound_case *bound,
                        mu_case_answers *answers, mu_err *err)
 {
-    mu_job_options options = {.now_ms = bound->now_ms, .n_threads = n_threads};
+    mu_job_options options = {.now_ms = bound->now_ms,
+                              .n_threads = n_threads,
+                              .n_members = MU_CASE_KNOWN,
+                              .members = mu_case_known};
     job_runner *runner = by_hash ? mu_job_run_by_hash : mu_job_run;
     mu_job *job = NULL;
     MU_TRY(mu_job_new(bound->snapshot, &options, bound->n_rules, bound->audiences, &job, err));

@@ -41,7 +41,8 @@ static bool in_segment(void *context, mu_str id)
     for (uint32_t i = 0; i < bound->n_rules; i++)
         if (mu_str_equal(bound->audiences[i].id, id))
             return so_far->answers->is_member[(size_t)i * bound->n_rows + so_far->row];
-    return false;
+    uint32_t known = mu_case_find_known(id);
+    return known < MU_CASE_KNOWN && mu_case_known_has(known, bound->rows[so_far->row].pid);
 }
 
 static mu_value resolve_for_row(void *context, mu_arena *arena, mu_str class_name, mu_str key)
@@ -64,6 +65,11 @@ static void run_queries(const mu_bound_case *bound, const mu_pql *const *queries
         for (uint32_t i = 0; i < bound->n_rules; i++) {
             uint32_t trips = 0;
             bool is_member = mu_reference_is_member(&scratch, &context, queries[i], &trips);
+            uint32_t more = 0;
+            const mu_pql *unless = bound->audiences[i].unless;
+            if (unless != NULL && mu_reference_is_member(&scratch, &context, unless, &more))
+                is_member = false;
+            trips |= more;
             answers->is_member[(size_t)i * bound->n_rows + row] = is_member;
             for (unsigned guard = 0; guard < MU_GUARD_COUNT_; guard++)
                 answers->trips[guard] += (trips >> guard) & 1;
