@@ -23,7 +23,9 @@ typedef struct making {
     const mu_merge_policy *policy;
     wanted *wanted;
     size_t n_wanted, capacity;
-    uint32_t next_pid;
+    uint32_t first_pid, next_pid; /* made up for identities beside the first of their cluster */
+    uint32_t *owners;             /* of those: the cluster's pids */
+    size_t owners_capacity;
     mu_overlay *overlay;
     mu_arena arena; /* of one row */
     mu_str last;    /* dataset looked up last, and whether the policy lists it */
@@ -103,6 +105,25 @@ static mu_code want(making *m, uint32_t pid, mu_row_place place, uint32_t identi
     return MU_OK;
 }
 
+/* A pid for one more identity of a cluster. */
+static mu_code make_up_pid(making *m, uint32_t owner, uint32_t *out, mu_err *err)
+{
+    size_t n = m->next_pid - m->first_pid;
+    if (m->next_pid == UINT32_MAX)
+        return mu_fail(err, MU_E_LIMIT, "there are no pids left for a merge policy");
+    if (n == m->owners_capacity) {
+        size_t capacity = n == 0 ? 1024 : n * 2;
+        uint32_t *grown = reallocarray(m->owners, capacity, sizeof *grown);
+        if (grown == NULL)
+            return mu_fail(err, MU_E_NOMEM, "out of memory for the profiles of a merge policy");
+        m->owners = grown;
+        m->owners_capacity = capacity;
+    }
+    m->owners[n] = owner;
+    *out = m->next_pid++;
+    return MU_OK;
+}
+
 static mu_code find_in_row(making *m, const view_columns *columns, uint32_t at, uint32_t pid,
                            mu_row_place place, mu_err *err)
 {
@@ -113,9 +134,9 @@ static mu_code find_in_row(making *m, const view_columns *columns, uint32_t at, 
         return MU_OK;
     MU_TRY(want(m, pid, place, 0, err));
     for (uint32_t i = 1; divides && i < end - begin; i++) {
-        if (m->next_pid == UINT32_MAX)
-            return mu_fail(err, MU_E_LIMIT, "there are no pids left for a merge policy");
-        MU_TRY(want(m, m->next_pid++, place, i, err));
+        uint32_t made_up = 0;
+        MU_TRY(make_up_pid(m, pid, &made_up, err));
+        MU_TRY(want(m, made_up, place, i, err));
     }
     return MU_OK;
 }
@@ -212,6 +233,7 @@ static mu_code make_all(making *m, mu_err *err)
         return MU_OK;
     qsort(m->wanted, m->n_wanted, sizeof *m->wanted, compare_wanted);
     MU_TRY(mu_overlay_begin(m->base, MU_STR("profile"), &m->overlay, err));
+    mu_overlay_divide(m->overlay, m->first_pid, m->next_pid - m->first_pid, m->owners);
     for (size_t i = 0; i < m->n_wanted; i++)
         MU_TRY(make_row(m, &m->wanted[i], err));
     return MU_OK;
@@ -225,6 +247,7 @@ mu_code mu_view_make(mu_snapshot *base, const mu_merge_policy *policy, mu_snapsh
                 .schema = mu_snapshot_schema(base),
                 .policy = policy,
                 .next_pid = mu_snapshot_next_pid(base, MU_STR("profile"))};
+    m.first_pid = m.next_pid;
     if (mu_merge_policy_is_base(policy) || m.entity == NULL) {
         *out = mu_snapshot_hold(base);
         return MU_OK;
@@ -239,6 +262,7 @@ mu_code mu_view_make(mu_snapshot *base, const mu_merge_policy *policy, mu_snapsh
         code = mu_overlay_finish(m.overlay, out, err);
     mu_arena_free(&m.arena);
     free(m.wanted);
+    free(m.owners);
     return code;
 }
 

@@ -244,7 +244,8 @@ static void assert_counts(fixture *f, mu_snapshot *view, const uint64_t expected
     unsigned n_threads = 2;
     uint64_t by_job[N_RULES], by_reference[N_RULES];
     for (uint32_t r = 0; r < N_RULES; r++)
-        list[r] = (mu_case_rule){mu_arena_format(&f->arena, "r%u", r), mu_str_from(rules[r])};
+        list[r] = (mu_case_rule){.id = mu_arena_format(&f->arena, "r%u", r),
+                                 .text = mu_str_from(rules[r])};
     const mu_case test_case = {.now_ms = 100000, .n_rules = N_RULES, .rules = list};
     mu_bound_case bound;
     mu_err err;

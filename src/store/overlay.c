@@ -17,6 +17,8 @@ struct mu_overlay {
     hidden_rows *hidden; /* per part of the base's state */
     mu_part_writer *writer;
     uint32_t n_added;
+    uint32_t first_divided, n_divided;
+    uint32_t *owners;
 };
 
 /* Larger than any part's of the base, so that the new part comes last. */
@@ -62,6 +64,7 @@ void mu_overlay_abandon(mu_overlay *overlay)
     for (uint32_t p = 0; p < overlay->base->state.n_parts; p++)
         free(overlay->hidden[p].rows);
     free(overlay->hidden);
+    free(overlay->owners);
     mu_snapshot_release(overlay->base);
     free(overlay);
 }
@@ -95,6 +98,28 @@ mu_code mu_overlay_add(mu_overlay *overlay, uint32_t pid, mu_identity identity, 
     MU_TRY(mu_part_writer_add(overlay->writer, pid, identity, row, err));
     overlay->n_added++;
     return MU_OK;
+}
+
+void mu_overlay_divide(mu_overlay *overlay, uint32_t first_pid, uint32_t n, const uint32_t *owners)
+{
+    overlay->owners = malloc((size_t)n * sizeof *owners + 1);
+    MU_ASSERT(overlay->owners != NULL);
+    if (n > 0)
+        memcpy(overlay->owners, owners, n * sizeof *owners);
+    overlay->first_divided = first_pid;
+    overlay->n_divided = n;
+}
+
+uint32_t mu_snapshot_owner_pid(const mu_snapshot *snapshot, uint32_t pid)
+{
+    bool is_divided =
+        pid >= snapshot->first_divided && pid - snapshot->first_divided < snapshot->n_divided;
+    return is_divided ? snapshot->owners[pid - snapshot->first_divided] : pid;
+}
+
+bool mu_snapshot_is_divided(const mu_snapshot *snapshot)
+{
+    return snapshot->n_divided > 0;
 }
 
 /* Takes the writer. */
@@ -143,6 +168,12 @@ static mu_code make_snapshot(mu_overlay *overlay, mu_part_handle *added, mu_snap
     state.n_parts = n_base + (added != NULL);
     if (code == MU_OK)
         code = mu_snapshot_new(&state, out, err);
+    if (code == MU_OK && overlay->n_divided > 0) {
+        (*out)->first_divided = overlay->first_divided;
+        (*out)->n_divided = overlay->n_divided;
+        (*out)->owners = MU_NEW_ARRAY(&(*out)->arena, uint32_t, overlay->n_divided);
+        memcpy((*out)->owners, overlay->owners, overlay->n_divided * sizeof *overlay->owners);
+    }
     for (uint32_t p = 0; p < n_set; p++)
         mu_dead_rows_release(parts[p].shown);
     free(parts);

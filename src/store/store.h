@@ -277,9 +277,16 @@ MU_CHECKED mu_code mu_overlay_hide(mu_overlay *overlay, mu_row_place place, mu_e
  * entity. No row that stays visible may have the pid. */
 MU_CHECKED mu_code mu_overlay_add(mu_overlay *overlay, uint32_t pid, mu_identity identity,
                                   mu_value row, mu_err *err);
+/* Rows of pids first_pid + i (i < n) are parts of one row of the base, that of owners[i]. */
+void mu_overlay_divide(mu_overlay *overlay, uint32_t first_pid, uint32_t n, const uint32_t *owners);
 /* Frees the overlay either way. */
 MU_CHECKED mu_code mu_overlay_finish(mu_overlay *overlay, mu_snapshot **out, mu_err *err);
 void mu_overlay_abandon(mu_overlay *overlay);
+
+/* The pid of the row that a row of an overlay was divided from; `pid` itself for all others. */
+uint32_t mu_snapshot_owner_pid(const mu_snapshot *snapshot, uint32_t pid);
+/* Whether there are such rows. */
+bool mu_snapshot_is_divided(const mu_snapshot *snapshot);
 
 /* How fast a fold or merge may write, so that commits of the log keep their latency. */
 typedef struct mu_pace {

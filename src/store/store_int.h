@@ -132,7 +132,9 @@ struct mu_snapshot {
     uint64_t memory_bytes;
     uint32_t n_entities;
     mu_entity *entities;
-    uint32_t **part_rows; /* per entity and part: the index in state.parts */
+    uint32_t **part_rows;              /* per entity and part: the index in state.parts */
+    uint32_t first_divided, n_divided; /* pids of an overlay that owners[i] stands behind */
+    uint32_t *owners;
 };
 
 /* Shows a state: arrays are copied, what they point to is held. */
