@@ -28,6 +28,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_segment_definitions,
     mu_api_add_conversion,
     mu_api_add_export_jobs,
+    mu_api_add_external_audiences,
 };
 
 /* -------- the life of an api -------- */
@@ -47,6 +48,7 @@ static void copy_options(mu_api *api, const mu_api_options *options)
     api->options.clients = clients;
     api->options.organization = mu_arena_copy(arena, options->organization);
     api->options.tenant = mu_arena_copy(arena, options->tenant);
+    api->options.landing_folder = mu_arena_copy(arena, options->landing_folder);
 }
 
 static mu_code check_options(const mu_api_options *options, mu_err *err)

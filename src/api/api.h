@@ -36,6 +36,7 @@ typedef struct mu_api_options {
     mu_audience_settings settings; /* mu_audience_settings_default() and what was changed */
     unsigned n_threads;            /* of jobs and estimates; 0: one per processor */
     mu_str duckdb_library;         /* for Parquet; empty: where the system finds it */
+    mu_str landing_folder;         /* of external audiences; empty: "landing" in the data folder */
     mu_str kafka_brokers;          /* "host:port,host:port"; empty: no messages from Kafka */
     uint32_t n_kafka_topics;
     const mu_kafka_topic *kafka_topics;

@@ -95,6 +95,7 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
     mu_api_add_audit, mu_api_add_audiences, mu_api_add_audience_versions,
     mu_api_add_segment_definitions, mu_api_add_conversion;
 mu_api_resource mu_api_add_export_jobs;
+mu_api_resource mu_api_add_external_audiences;
 mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
 
 /* -------- who asks: gate.c -------- */
@@ -207,6 +208,12 @@ MU_CHECKED mu_code mu_api_merge_policy(mu_api *api, mu_arena *arena, mu_str plac
 mu_str mu_api_default_policy(mu_api *api, mu_arena *arena, mu_str place, mu_str schema_name);
 void mu_api_default_policies_free(mu_api *api);
 
+/* -------- datasets: datasets.c -------- */
+
+/* Makes one for profiles, enabled for Profile and Identity. *id in `arena`. */
+MU_CHECKED mu_code mu_api_dataset_add(const mu_api_call *call, mu_arena *arena, mu_str name,
+                                      mu_str *id, mu_err *err);
+
 /* -------- counts of profiles: preview.c -------- */
 
 MU_CHECKED mu_code mu_api_previews_new(mu_api_previews **out, mu_err *err);
@@ -225,7 +232,8 @@ typedef enum mu_api_family {
     MU_API_FAMILY_FOUNDATION, /* {"type","title","status","detail"}: catalog, import, flows, ... */
     MU_API_FAMILY_COLLECTION, /* {"type","status","title","report"} */
     MU_API_FAMILY_EDGE,       /* problem+json */
-    MU_API_FAMILY_TOKEN       /* {"error","error_description"} */
+    MU_API_FAMILY_TOKEN,      /* {"error","error_description"} */
+    MU_API_FAMILY_AIS         /* external audiences: api.md 9.2 */
 } mu_api_family;
 
 mu_api_family mu_api_family_of(mu_str path);

@@ -160,6 +160,25 @@ static mu_code add_dataset(const mu_api_call *call, mu_arena *arena, mu_json *js
     return mu_api_call_put(call, arena, call->place, MU_DOCUMENT_ADD, KIND, id, json, 0, err);
 }
 
+mu_code mu_api_dataset_add(const mu_api_call *call, mu_arena *arena, mu_str name, mu_str *id,
+                           mu_err *err)
+{
+    const mu_str profile = MU_STR("enabled:true");
+    mu_json enabled = mu_json_strings(arena, 1, &profile);
+    mu_json json = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("name"), mu_json_of_string(name)},
+        {MU_STR("schemaRef"),
+         MU_JSON_OBJECT_OF(
+             arena,
+             {MU_STR("id"), mu_json_of_string(MU_STR("https://ns.adobe.com/xdm/context/profile"))},
+             {MU_STR("contentType"),
+              mu_json_of_string(MU_STR("application/vnd.adobe.xed+json;version=1"))})},
+        {MU_STR("tags"), MU_JSON_OBJECT_OF(arena, {MU_STR("unifiedProfile"), enabled},
+                                           {MU_STR("unifiedIdentity"), enabled})});
+    *id = mu_api_hex(arena, 24);
+    return add_dataset(call, arena, &json, *id, err);
+}
+
 static mu_http_outcome post_dataset(mu_http_request *request, mu_http_response *response,
                                     void *context)
 {

@@ -21,6 +21,7 @@ static const struct family_prefix {
     {"/data/core/ups/previewsamplestatus", MU_API_FAMILY_UPS_PLAIN},
     {"/data/core/ups/system", MU_API_FAMILY_UPS_PLAIN},
     {"/data/core/ups", MU_API_FAMILY_UPS},
+    {"/data/core/ais", MU_API_FAMILY_AIS},
     {"/data/core/ca", MU_API_FAMILY_UPS_PLAIN},
     {"/data/core/idnamespace", MU_API_FAMILY_NAMESPACE},
     {"/data/core/identity", MU_API_FAMILY_IDENTITY},
@@ -268,6 +269,49 @@ static void write_token(mu_json_writer *writer, const error_body *p)
     mu_json_end_object(writer);
 }
 
+/* api.md 9.2; statuses that it does not have are named in its manner. */
+static const struct ais_row {
+    unsigned status;
+    const char *number, *title;
+} ais_rows[] = {
+    {400, "100910", "BAD_REQUEST"},
+    {401, "100920", "UNAUTHORIZED"},
+    {403, "100922", "FORBIDDEN"},
+    {404, "100940", "NOT_FOUND"},
+    {405, "100910", "METHOD_NOT_ALLOWED"},
+    {409, "100950", "DUPLICATE_RESOURCE"},
+    {412, "100960", "PRECONDITION_FAILED"},
+    {413, "100910", "PAYLOAD_TOO_LARGE"},
+    {415, "100910", "UNSUPPORTED_MEDIA_TYPE"},
+    {422, "100960", "UNPROCESSABLE_ENTITY"},
+    {429, "100960", "TOO_MANY_REQUESTS"},
+    {500, "100970", "INTERNAL_SERVER_ERROR"},
+    {501, "100910", "NOT_IMPLEMENTED"},
+    {502, "100970", "BAD_GATEWAY"},
+    {503, "100970", "SERVICE_UNAVAILABLE"},
+};
+
+static void write_ais(mu_json_writer *writer, const error_body *p)
+{
+    mu_arena *arena = mu_http_request_arena(p->request);
+    const struct ais_row *row = ais_rows;
+    size_t last = sizeof ais_rows / sizeof ais_rows[0] - 1;
+    while (row < &ais_rows[last] && row->status < p->status)
+        row++;
+    mu_str code =
+        p->code.len > 0 ? p->code : mu_arena_format(arena, "%s-%u", row->number, p->status);
+    mu_json_begin_object(writer);
+    member(writer, "type",
+           mu_arena_format(arena, "https://ns.adobe.com/aep/errors/EXTAUD-" MU_STR_FMT,
+                           MU_STR_ARG(code)));
+    member(writer, "title", mu_str_from(row->title));
+    status_member(writer, p);
+    member(writer, "detail", p->message);
+    member(writer, "requestId", mu_http_request_id(p->request));
+    member(writer, "errorCode", code);
+    mu_json_end_object(writer);
+}
+
 typedef void body_writer(mu_json_writer *writer, const error_body *p);
 
 static body_writer *const writers[] = {
@@ -281,6 +325,7 @@ static body_writer *const writers[] = {
     [MU_API_FAMILY_COLLECTION] = write_collection,
     [MU_API_FAMILY_EDGE] = write_edge,
     [MU_API_FAMILY_TOKEN] = write_token,
+    [MU_API_FAMILY_AIS] = write_ais,
 };
 
 static void write_problem(mu_http_request *request, mu_http_response *response, unsigned status,

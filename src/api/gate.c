@@ -104,11 +104,18 @@ static bool check_client(const asking *a, mu_api_call *call)
 
 /* -------- rows 7 and 8: the service's -------- */
 
-static bool refuse_sandbox(const asking *a, const char *code, mu_str message)
+static bool refuse_sandbox(const asking *a, const char *ups_code, const char *ais_code,
+                           mu_str message)
 {
-    mu_api_family family = mu_api_family_of(mu_http_request_path(a->request));
-    mu_api_problem(a->request, a->response, 400,
-                   family == MU_API_FAMILY_UPS ? mu_str_from(code) : MU_STR(""), message);
+    mu_str path = mu_http_request_path(a->request), code = MU_STR("");
+    unsigned status = 400;
+    if (mu_api_family_of(path) == MU_API_FAMILY_UPS)
+        code = mu_str_from(ups_code);
+    if (mu_api_family_of(path) == MU_API_FAMILY_AIS) { /* A12 */
+        code = mu_str_from(ais_code);
+        status = 401;
+    }
+    mu_api_problem(a->request, a->response, status, code, message);
     return false;
 }
 
@@ -116,15 +123,15 @@ static bool check_sandbox(const asking *a, mu_api_call *call)
 {
     mu_str name = header(a->request, "x-sandbox-name"), id = header(a->request, "x-sandbox-id");
     if (name.len == 0 && id.len == 0)
-        return refuse_sandbox(a, "UPAPI-119901-400",
+        return refuse_sandbox(a, "UPAPI-119901-400", "100920-401",
                               MU_STR("The header x-sandbox-name is missing"));
     call->sandbox = mu_api_find_sandbox(call->api, call->organization, name, id);
     if (call->sandbox == NULL)
-        return refuse_sandbox(a, "UPAPI-119902-400",
+        return refuse_sandbox(a, "UPAPI-119902-400", "100922-401",
                               MU_STR("The header x-sandbox-name names no sandbox of this "
                                      "organization"));
     if (id.len > 0 && !mu_str_equal(id, call->sandbox->id))
-        return refuse_sandbox(a, "UPAPI-119902-400",
+        return refuse_sandbox(a, "UPAPI-119902-400", "100922-401",
                               MU_STR("The headers x-sandbox-id and x-sandbox-name name different "
                                      "sandboxes"));
     call->place = call->sandbox->store_name;

@@ -23,6 +23,7 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
                                            .documents = api->options.documents,
                                            .settings = api->options.settings,
                                            .n_threads = api->options.n_threads,
+                                           .landing_folder = api->options.landing_folder,
                                            .now_ms = api->options.now_ms,
                                            .logger = api->options.logger,
                                            .metrics = api->options.metrics};
@@ -31,11 +32,13 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
     const mu_exports_options exports = {.workspaces = api->workspaces,
                                         .jobs = api->jobs,
                                         .duckdb_library = api->options.duckdb_library};
-    return mu_exports_new(&exports, &api->exports, err);
+    MU_TRY(mu_exports_new(&exports, &api->exports, err));
+    return mu_externals_new(api->workspaces, &api->externals, err);
 }
 
 void mu_api_segmentation_stop(mu_api *api)
 {
+    mu_externals_free(api->externals);
     mu_exports_free(api->exports);
     mu_workspaces_free(api->workspaces);
 }

@@ -18,6 +18,7 @@ typedef struct mu_workspaces_options {
     mu_documents *documents;
     mu_audience_settings settings;
     unsigned n_threads;      /* of one evaluation; 0: one per processor */
+    mu_str landing_folder;   /* of external audiences; empty: "landing" in the data folder */
     int64_t (*now_ms)(void); /* never NULL */
     const mu_logger *logger; /* NULL: none */
     mu_metrics *metrics;

@@ -3,6 +3,7 @@
 #define MU_INGEST_INGEST_INT_H
 
 #include "identity/identity.h"
+#include "ingest/csv.h"
 #include "ingest/ingest.h"
 #include "profile/profile.h"
 
@@ -198,30 +199,6 @@ typedef struct mu_decoder {
 /* One value at *at. Strings point into the record. MU_E_TYPE names the path and both types. */
 MU_CHECKED mu_code mu_decode(const mu_decoder *decoder, uint32_t node, const mu_type *type,
                              const uint8_t **at, mu_value *out, mu_err *err);
-
-/* -------- csv.c -------- */
-
-typedef enum mu_csv_end {
-    MU_CSV_RECORD,     /* *size is the record with its line break */
-    MU_CSV_INCOMPLETE, /* the text ends inside it */
-    MU_CSV_MALFORMED   /* its quotes do not work out; *size is its first line */
-} mu_csv_end;
-
-/* The extent of the first record of `text` (RFC 4180; quotes count only at the start of a cell).
- * With `is_last` the end of the text ends the record. */
-mu_csv_end mu_csv_record(mu_str text, bool is_last, size_t *size);
-
-typedef struct mu_csv_cells {
-    mu_str *cells;
-    uint32_t n;
-    size_t capacity;
-} mu_csv_cells;
-
-void mu_csv_cells_free(mu_csv_cells *cells);
-
-/* Splits one well-formed record (its line break included or not); cells with doubled quotes are
- * unescaped into `arena`, others are views. Returns false past MU_PATHS_MAX cells. */
-bool mu_csv_split(mu_str record, mu_csv_cells *cells, mu_arena *arena);
 
 /* -------- input.c -------- */
 

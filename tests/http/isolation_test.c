@@ -32,6 +32,14 @@
 #define PREVIEW     "/data/core/ups/previewsamplestatus"
 #define EXPORT_JOBS "/data/core/ups/export/jobs"
 #define JOBS        "/data/core/ups/system/jobs"
+#define EXTERNAL    "/data/core/ais/external-audience"
+
+#define EXTERNAL_BODY                                                                              \
+    "{\"name\":\"secret upload\",\"originName\":\"X\",\"customAudienceId\":\"own\",\"fields\":[{"  \
+    "\"name\":\"mail\",\"type\":\"string\",\"identityNs\":\"Email\"}],\"sourceSpec\":{\"params\":" \
+    "{"                                                                                            \
+    "\"path\":\"none.csv\",\"type\":\"file\"}}}"
+#define EXTERNAL_RUN "{\"dataFilterStartTime\":1}"
 
 #define AUDIENCES "/data/core/ups/audiences"
 #define SEGMENTS  "/data/core/ups/segment/definitions"
@@ -47,7 +55,7 @@ static api_fixture fixture;
 typedef struct object {
     const char *name, *id;
 } object;
-static object objects[40];
+static object objects[60];
 static size_t n_objects;
 static const char *xid; /* no secret: it is worked out from the identity alone */
 
@@ -241,6 +249,31 @@ static void make_export(void)
     fail_msg("the export has not succeeded: " MU_STR_FMT, MU_STR_ARG(answer.body));
 }
 
+/* Until it is no longer under way. */
+static api_answer settled(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (int i = 0; i < 500; i++) {
+        api_answer answer = must("prod", "GET", path, NULL);
+        if (strcmp(api_text(&fixture, &answer, "status"), "PROCESSING") != 0)
+            return answer;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("%s is still under way", path);
+    return (api_answer){0};
+}
+
+static void make_external(void)
+{
+    api_answer answer = must("prod", "POST", EXTERNAL, EXTERNAL_BODY);
+    keep("operation", api_text(&fixture, &answer, "operationId"));
+    answer = settled(EXTERNAL "/operations/<operation>");
+    keep("external", api_text(&fixture, &answer, "audienceId"));
+    answer = must("prod", "POST", EXTERNAL "/<external>/runs", EXTERNAL_RUN);
+    keep("run", api_text(&fixture, &answer, "runId"));
+    settled(EXTERNAL "/<external>/runs/<run>");
+}
+
 static void append(mu_record record)
 {
     static const mu_identity identities[] = {{{"ECID", 4}, {ECID, sizeof ECID - 1}},
@@ -289,6 +322,7 @@ static int start(void **state)
     make_batch();
     make_job();
     make_export();
+    make_external();
     return 0;
 }
 
@@ -397,7 +431,38 @@ typedef struct isolation_case {
 #define OF_FILES  IMPORT "/<batch>/datasets/<dataset>/files/secret.json"
 #define OF_BATCH  CATALOG "/batches/<batch>"
 #define OF_DATA   CATALOG "/dataSets/<dataset>"
-#define EXPORTS   "/data/foundation/export/batches/{id}"
+/* Of one spelling of the path; runs are "/runs" or "/run". */
+#define EXTERNAL_RUNS(base, word)                                                                  \
+    {"POST",       base "/{id}/" word,          MISSES, base "/<external>/" word,                  \
+     EXTERNAL_RUN, EXTERNAL "/<external>/runs", NULL},                                             \
+        {"GET", base "/{id}/" word,          MISSES, base "/<external>/" word,                     \
+         NULL,  EXTERNAL "/<external>/runs", NULL},                                                \
+    {                                                                                              \
+        "GET", base "/{id}/" word "/{run}", MISSES, base "/<external>/" word "/<run>", NULL,       \
+            EXTERNAL "/<external>/runs", NULL                                                      \
+    }
+#define EXTERNALS(base, posting)                                                                   \
+    {"POST", base, posting, base, EXTERNAL_BODY, EXTERNAL "/operations/<operation>", NULL},        \
+        {"POST",        base "/submit",                                                            \
+         LEAVES,        base "/submit",                                                            \
+         EXTERNAL_BODY, EXTERNAL "/operations/<operation>",                                        \
+         NULL},                                                                                    \
+        {"GET", base "/operations/{operation}", HIDES, base "/operations/<operation>", NULL, NULL, \
+         NULL},                                                                                    \
+        {"GET", base "/task/{operation}", HIDES, base "/task/<operation>", NULL, NULL, NULL},      \
+        {"POST", base "/extend-ttl/{id}",     MISSES, base "/extend-ttl/<external>",               \
+         NULL,   EXTERNAL "/<external>/runs", NULL},                                               \
+        {"PATCH",                                                                                  \
+         base "/{id}",                                                                             \
+         MISSES,                                                                                   \
+         base "/<external>",                                                                       \
+         "{\"description\":\"x\"}",                                                                \
+         EXTERNAL "/<external>/runs",                                                              \
+         NULL},                                                                                    \
+        {"DELETE", base "/{id}", MISSES, base "/<external>", NULL, EXTERNAL "/<external>/runs",    \
+         NULL},                                                                                    \
+        EXTERNAL_RUNS(base, "runs"), EXTERNAL_RUNS(base, "run")
+#define EXPORTS "/data/foundation/export/batches/{id}"
 
 static const isolation_case cases[] = {
     {"GET", "/openapi.json", SHARED, NULL, NULL, NULL, NULL},
@@ -583,6 +648,12 @@ static const isolation_case cases[] = {
      EXPORT_JOBS, NULL},
     {"GET", EXPORT_JOBS "/{id}", HIDES, EXPORT_JOBS "/1", NULL, NULL, NULL},
     {"DELETE", EXPORT_JOBS "/{id}", MISSES, EXPORT_JOBS "/1", NULL, EXPORT_JOBS "/1", NULL},
+    EXTERNALS("/data/core/ais/external-audience", SEPARATE),
+    EXTERNALS("/data/core/ais/external-audiences", LEAVES),
+    {"POST", "/data/core/ais/audiences", SEPARATE,
+     "/data/core/ais/audiences?createAudienceMetaOnly=true",
+     "{\"name\":\"secret\",\"originName\":\"X\",\"namespace\":\"N\",\"audienceId\":\"m\"}",
+     EXTERNAL "/<external>/runs", NULL},
 
     {"GET", JOBS, HIDES, JOBS, NULL, NULL, NULL},
     {"GET", JOBS "/{id}", HIDES, JOBS "/<job>", NULL, NULL, NULL},
