@@ -29,7 +29,7 @@ class People:
 
     def __init__(self, server):
         self.server = server
-        people = self.schema("People", "profile", "profile-work-details")
+        people = self.schema("People", "profile", "profile-work-details", "profile-personal-details")
         orders = self.schema("Orders", "experienceevent", "experienceevent-commerce")
         self.people, self.orders = self.dataset("People", people), self.dataset("Orders", orders)
         self.exports = self.dataset("Exports", people, {})
@@ -59,10 +59,10 @@ class People:
         assert status in (200, 201, 202), (path, status, answer)
         return answer
 
-    def schema(self, title, of_class, group):
+    def schema(self, title, of_class, *groups):
         return self.made(REGISTRY + "/schemas", {
             "title": title, "type": "object", "meta:immutableTags": ["union"],
-            "allOf": [{"$ref": CONTEXT + part} for part in (of_class, group, "identitymap")]},
+            "allOf": [{"$ref": CONTEXT + part} for part in (of_class, *groups, "identitymap")]},
             XED)["$id"]
 
     def dataset(self, name, schema, tags=IN_PROFILES):

@@ -1,38 +1,51 @@
-"""What schemathesis can't know: rules that a server takes. Three bodies of four get one, so that
-their answers lead on to what has an id."""
+"""What schemathesis can't know: rules, classes and versions that the server takes. Three requests of
+four get them, so that their answers lead on to what has an id; the others stay as they were made."""
 
 import zlib
 
 import schemathesis
 
 RULES = ['workAddress.country = "US"', 'workAddress.country.isNotNull()', 'not(true)',
-         'select X from xEvent where X.eventType = "commerce.purchases"']
+         'homeAddress.countryCode = "DE"']
+PROFILE = "_xdm.context.profile"
 
 
-def chosen(body):
-    """A rule for three bodies of four, always the same one for the same body."""
-    number = zlib.crc32(repr(body).encode())
-    return None if number % 4 == 0 else RULES[number // 4 % len(RULES)]
+def number_of(value):
+    """The same number for the same request."""
+    return zlib.crc32(repr(value).encode())
+
+
+def without(body, *names):
+    return {name: value for name, value in body.items() if name not in names}
+
+
+def with_rule(body, rule):
+    if isinstance(body.get("expression"), dict) and isinstance(body.get("name"), str):
+        body = without(body, "mergePolicyId", "namespace", "type", "datasetId", "lifecycleState")
+        body.update(expression={"type": "PQL", "format": "pql/text", "value": rule},
+                    schema={"name": PROFILE}, name="%s %d" % (body["name"][:9], number_of(body)))
+    if isinstance(body.get("predicateExpression"), str):
+        body = {**without(body, "mergePolicyId"), "predicateExpression": rule,
+                "predicateType": "pql/text", "predicateModel": PROFILE}
+    return body
 
 
 @schemathesis.hook
 def map_body(context, body):
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or number_of(body) % 4 == 0:
         return body
-    rule = chosen(body)
-    if rule is None:
-        return body
-    expression = body.get("expression")
-    if isinstance(expression, dict) and isinstance(expression.get("value"), (str, dict)):
-        body = {**body, "expression": {**expression, "type": "PQL", "format": "pql/text",
-                                       "value": rule}}
-        body.pop("mergePolicyId", None)
-    if isinstance(body.get("predicateExpression"), str):
-        body = {**body, "predicateExpression": rule, "predicateType": "pql/text",
-                "predicateModel": "_xdm.context.profile"}
-        body.pop("mergePolicyId", None)
+    body = with_rule(body, RULES[number_of(body) // 4 % len(RULES)])
     if isinstance(body.get("segments"), list) and "id" not in body:
         body = {**body, "segments": [{"segmentId": "*"}]}
     if isinstance(body.get("schedule"), str):
         body = {**body, "schedule": "0 0 1 * * ?", "properties": {"segments": ["*"]}}
+    if isinstance(body.get("destination"), dict):
+        body = without(body, "mergePolicy", "filter")
     return body
+
+
+@schemathesis.hook
+def map_headers(context, headers):
+    if isinstance(headers, dict) and number_of(headers) % 4 != 0:
+        return without(headers, "If-Match", "If-None-Match")
+    return headers

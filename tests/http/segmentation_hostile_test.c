@@ -14,6 +14,7 @@
 #include "json/edit.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define UPS         "/data/core/ups"
 #define AIS         "/data/core/ais"
@@ -22,7 +23,10 @@
 #define RULE        "person.name.firstName = \\\"x\\\""
 #define EXPRESSION  "{\"type\":\"PQL\",\"format\":\"pql/text\",\"value\":\"" RULE "\"}"
 #define PROFILE     "{\"name\":\"_xdm.context.profile\"}"
-#define DATASET     "9261ceef0b969e70ac20f151"
+#define EXPORT_WITH(more)                                                                          \
+    "{\"destination\":{\"datasetId\":\"9261ceef0b969e70ac20f151\"},\"schema\":{\"name\":\"_xdm."   \
+    "context.profile\"}" more "}"
+#define DATASET "9261ceef0b969e70ac20f151"
 #define HEADERS                                                                                    \
     "Authorization: Bearer t\r\nx-api-key: k\r\nx-gw-ims-org-id: " LUMA_SERVER_ORGANIZATION        \
     "\r\nx-sandbox-name: prod\r\nContent-Type: application/json\r\n"
@@ -67,6 +71,18 @@ static void keep(const char *name, unsigned status, const char *path, const char
     known[n_known++].id = api_text(&fixture, &answer, member);
 }
 
+static void wait_for(const char *path, const char *member, const char *end)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (int i = 0; i < 2000; i++) {
+        api_answer answer = api_expect(&fixture, 200, "GET", filled(path), NULL);
+        if (strcmp(api_text(&fixture, &answer, member), end) == 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("%s never is %s", filled(path), end);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -82,6 +98,9 @@ static int start(void **state)
          "{\"name\":\"External\",\"type\":\"ExternalSegment\",\"namespace\":\"AO\","
          "\"audienceId\":\"theirs\"}",
          "id");
+    keep("export", 200, UPS "/export/jobs",
+         "{\"destination\":{\"datasetId\":\"" DATASET "\"},\"schema\":" PROFILE "}", "id");
+    wait_for(UPS "/export/jobs/<export>", "status", "SUCCEEDED");
     return 0;
 }
 
@@ -98,6 +117,7 @@ static mu_str witness(void)
     static const char *const lists[] = {
         UPS "/audiences?limit=1000",
         DEFINITIONS "?limit=1000",
+        UPS "/export/jobs?limit=1000",
     };
     mu_buf buf;
     mu_buf_init(&buf, SIZE_MAX);
@@ -173,6 +193,7 @@ typedef struct endpoint {
     }
 #define NEW(name) "{\"name\":\"" name "\",\"schema\":" PROFILE ",\"expression\":" EXPRESSION "}"
 
+#define EXPORT EXPORT_WITH("")
 static const endpoint endpoints[] = {
     {"POST",
      UPS "/audiences",
@@ -208,6 +229,24 @@ static const endpoint endpoints[] = {
       {"ttlInDays", "NT"}}},
     {"POST", UPS "/audiences/bulk-get", "{\"ids\":[{\"id\":\"<definition>\"}]}", {{"ids", "*L"}}},
     {"POST", DEFINITIONS "/bulk-get", "{\"ids\":[{\"id\":\"<definition>\"}]}", {{"ids", "*L"}}},
+    {"POST",
+     UPS "/export/jobs",
+     EXPORT,
+     {{"destination.datasetId", "*T"},
+      {"schema", "*O"},
+      {"schema.name", "*T"},
+      {"destination", "*O"},
+      {"destination.segmentPerBatch", "F"},
+      {"fields", "T"},
+      {"mergePolicy", "O"},
+      {"mergePolicy.id", "T"},
+      {"filter", "O"},
+      {"filter.segments", "L"},
+      {"filter.segmentQualificationTime", "O"},
+      {"filter.fromIngestTimestamp", ""},
+      {"filter.emptyProfiles", "F"},
+      {"additionalFields", "O"},
+      {"additionalFields.eventList", "O"}}},
 };
 
 #define N_ENDPOINTS (sizeof endpoints / sizeof endpoints[0])
@@ -349,6 +388,78 @@ static void bodies_that_are_nothing_are_refused(void **state)
             expect_refused(endpoints[e].method, filled(endpoints[e].path), bodies[b], what);
         }
     assert_unchanged(before, "a body that is nothing");
+}
+
+/* -------- rules that are broken -------- */
+
+static const struct broken {
+    const char *method, *path, *body;
+} broken[] = {
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"type\":\"Account\"}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"lifecycleState\":\"deleted\"}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"ttlInDays\":0}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"ttlInDays\":\"366\"}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"datasetId\":\"../x\"}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"namespace\":\"AO\",\"audienceId\":\"theirs\"}"},
+    {"POST", UPS "/audiences", "{\"name\":\"x\",\"$id\":1,\"expression\":" EXPRESSION "}"},
+    {"POST", DEFINITIONS, NEW("Used")},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":" PROFILE ",\"mergePolicyId\":\"none\",\"expression\":" EXPRESSION
+     "}"},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":{\"name\":\"none\"},\"expression\":" EXPRESSION "}"},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":" PROFILE ",\"expression\":{\"type\":\"ARL\",\"value\":\"x\"}}"},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":" PROFILE
+     ",\"expression\":{\"format\":\"pql/xml\",\"value\":\"x\"}}"},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":" PROFILE ",\"expression\":{\"value\":\"nothing.here = 1\"}}"},
+    {"POST", DEFINITIONS,
+     "{\"name\":\"x\",\"schema\":" PROFILE
+     ",\"expression\":{\"format\":\"pql/json\",\"value\":\"{\\\"nodeType\\\":\\\"none\\\"}\"}}"},
+    {"PATCH", DEFINITIONS "/<definition>",
+     "{\"expression\":{\"value\":\"inSegment(\\\"<user>\\\")\"}}"},
+    {"PATCH", DEFINITIONS "/<definition>", "{\"name\":\"User\"}"},
+    {"PATCH", DEFINITIONS "/<definition>", "{\"id\":\"another\"}"},
+    {"PATCH", UPS "/audiences/<definition>",
+     "[{\"op\":\"add\",\"path\":\"/namespace\",\"value\":\"x\"}]"},
+    {"PATCH", UPS "/audiences/<definition>",
+     "[{\"op\":\"add\",\"path\":\"/lifecycleState\",\"value\":\"archived\"}]"},
+    {"PATCH", UPS "/audiences/<definition>", "[{\"op\":\"remove\",\"path\":\"/name\"}]"},
+    {"PATCH", UPS "/audiences/<definition>",
+     "[{\"op\":\"move\",\"path\":\"/name\",\"from\":\"/description\"}]"},
+    {"PATCH", UPS "/audiences/<definition>",
+     "[{\"op\":\"add\",\"path\":\"/description\",\"value\":\"x\"},{\"op\":\"test\",\"path\":\"/"
+     "name\",\"value\":\"y\"}]"},
+    {"PUT", UPS "/audiences/<external>", "{\"name\":\"x\",\"type\":\"SegmentDefinition\"}"},
+    {"DELETE", UPS "/audiences/<definition>", ""},
+    {"DELETE", DEFINITIONS "/<definition>", ""},
+    {"DELETE", DEFINITIONS "/<external>", ""},
+    {"POST", UPS "/segment/conversion", "{\"expression\":{\"value\":\"1 +\"}}"},
+    {"POST", UPS "/export/jobs", EXPORT_WITH(",\"filter\":{\"segments\":[1]}")},
+    {"POST", UPS "/export/jobs", EXPORT_WITH(",\"filter\":{\"segments\":[{\"segmentId\":1}]}")},
+    {"POST", UPS "/export/jobs",
+     EXPORT_WITH(",\"filter\":{\"segments\":[{\"segmentId\":\"none\"}]}")},
+    {"POST", UPS "/export/jobs",
+     EXPORT_WITH(
+         ",\"filter\":{\"segments\":[{\"segmentId\":\"<definition>\",\"status\":[\"lost\"]}]}")},
+    {"POST", UPS "/export/jobs",
+     EXPORT_WITH(",\"filter\":{\"segmentQualificationTime\":{\"startTime\":\"today\"}}")},
+    {"POST", UPS "/export/jobs",
+     EXPORT_WITH(",\"filter\":{\"segmentQualificationTime\":{\"startTime\":\"2026-01-02T00:00:"
+                 "00Z\",\"endTime\":\"2026-01-01T00:00:00Z\"}}")},
+    {"POST", UPS "/export/jobs", EXPORT_WITH(",\"mergePolicy\":{\"id\":\"none\"}")},
+};
+
+static void rules_that_are_broken_are_refused(void **state)
+{
+    (void)state;
+    mu_str before = witness();
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+        expect_refused(broken[i].method, filled(broken[i].path),
+                       mu_str_from(filled(broken[i].body)), "a broken rule");
+    assert_unchanged(before, "a broken rule");
 }
 
 /* -------- texts -------- */
@@ -495,6 +606,7 @@ static void queries_that_are_wrong_are_refused(void **state)
     static const char *const lists[] = {
         UPS "/audiences",
         DEFINITIONS,
+        UPS "/export/jobs",
     };
     static const char *const numbers[] = {"-1",   "x",   "1.5", "1e3",
                                           "0x10", "%00", "+-1", "99999999999999999999"};
@@ -515,7 +627,8 @@ static void queries_that_are_wrong_are_refused(void **state)
     static const char *const wrong[] = {
         UPS "/audiences?property=name", UPS "/audiences?sort=name:sideways",
         DEFINITIONS "?property=name",   DEFINITIONS "?sort=name:sideways",
-        DEFINITIONS "?page=-1",
+        DEFINITIONS "?page=-1",         UPS "/export/jobs?status=LOST",
+        UPS "/export/jobs?offset=x",    UPS "/export/jobs?offset=1_",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         expect_refused("GET", wrong[i], MU_STR(""), "a query");
@@ -544,7 +657,8 @@ static void odd_queries_do_no_harm(void **state)
     static const char *const paths[] = {
         UPS "/audiences?property=",    UPS "/audiences?sort=",       UPS "/audiences?name=",
         UPS "/audiences?description=", UPS "/audiences?entityType=", DEFINITIONS "?property=",
-        DEFINITIONS "?sort=",          DEFINITIONS "?a.b.c=",
+        DEFINITIONS "?sort=",          DEFINITIONS "?a.b.c=",        UPS "/export/jobs?offset=",
+        UPS "/export/jobs?status=",
     };
     (void)state;
     for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
@@ -564,6 +678,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_of_the_wrong_type_are_refused),
         cmocka_unit_test(bodies_that_are_nothing_are_refused),
+        cmocka_unit_test(rules_that_are_broken_are_refused),
         cmocka_unit_test(ids_that_are_none_are_not_found),
         cmocka_unit_test(queries_that_are_wrong_are_refused),
         cmocka_unit_test(odd_queries_do_no_harm),
