@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 
 #define NAME_LENGTH_MAX 255u
+#define MEMBERS_MAX     1000u
 #define TTL_MAX         365
 #define OWN_NAMESPACE   "AEPSegments"
 #define OTHER_NAMESPACE "CustomerAudienceUpload"
@@ -192,6 +193,9 @@ bool mu_audience_check_types(const mu_json *json, mu_refusal *refusal)
         if (member != NULL && !is_of_type(member, rule->type))
             return mu_refuse_member(refusal, rule->pointer, expected_of[rule->type]);
     }
+    if (json->n > MEMBERS_MAX)
+        return mu_refuse(refusal, MU_REFUSAL_RULE, MU_STR(""),
+                         MU_STR("there may be no more than 1000 members"));
     for (uint32_t i = 0; i < json->n; i++)
         if (json->names[i].len > 0 && json->names[i].ptr[0] == '$')
             return mu_refuse(refusal, MU_REFUSAL_RULE, MU_STR(""),

@@ -117,6 +117,7 @@ mu_code mu_audience_scene_renew(mu_audience_scene *scene, mu_err *err)
     mu_audience_scene_end(scene);
     scene->book = book;
     scene->metrics = metrics;
+    scene->policy_schema = MU_STR(""); /* it was a text of the book before */
     return MU_OK;
 }
 

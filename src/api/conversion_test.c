@@ -90,6 +90,48 @@ static void the_content_type_does_not_matter(void **state)
     assert_int_equal(a.status, 200);
 }
 
+static api_answer send_typed(const char *type, const char *body)
+{
+    return api_send_headers(&fixture, "POST", PATH,
+                            mu_arena_format(&fixture.arena,
+                                            "Authorization: Bearer t\r\nx-api-key: k\r\n"
+                                            "x-gw-ims-org-id: o\r\nx-sandbox-name: prod\r\n%s",
+                                            type)
+                                .ptr,
+                            mu_str_from(body));
+}
+
+static int start_strict(void **state)
+{
+    (void)state;
+    mu_api_options options = {.auth_mode = MU_AUTH_OPEN,
+                              .organization = MU_STR(API_FIXTURE_ORGANIZATION),
+                              .tenant = MU_STR("luma"),
+                              .settings = mu_audience_settings_default()};
+    options.settings.strict_content_type = 1;
+    api_fixture_start_with(&fixture, &options);
+    return 0;
+}
+
+static void a_strict_server_wants_the_content_type(void **state)
+{
+    (void)state;
+    const char *body = body_of("pql/text", TEXT);
+    assert_int_equal(send_typed("Content-Type: application/json; charset=utf-8\r\n", body).status,
+                     200);
+    assert_int_equal(send_typed("Content-Type: application/problem+json\r\n", body).status, 200);
+    static const char *const others[] = {"", "Content-Type: text/plain\r\n",
+                                         "Content-Type: application/x-www-form-urlencoded\r\n"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        api_answer a = send_typed(others[i], body);
+        assert_int_equal(a.status, 400);
+        api_assert_text(&fixture, &a, "type", "/placeholder/type/uri");
+        api_assert_text(&fixture, &a, "title", "BadRequestError");
+        assert_int_equal(a.json.n, 4);
+    }
+    api_expect(&fixture, 200, "GET", "/data/core/ups/audiences", NULL);
+}
+
 static void what_cannot_be_converted_is_refused(void **state)
 {
     (void)state;
@@ -130,5 +172,9 @@ int main(void)
         cmocka_unit_test(the_content_type_does_not_matter),
         cmocka_unit_test(what_cannot_be_converted_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    const struct CMUnitTest strict[] = {
+        cmocka_unit_test(a_strict_server_wants_the_content_type),
+    };
+    int n_failed = cmocka_run_group_tests(tests, start, stop);
+    return n_failed + cmocka_run_group_tests(strict, start_strict, stop);
 }
