@@ -29,6 +29,8 @@ static mu_api_resource *const resources[] = {
     mu_api_add_conversion,
     mu_api_add_export_jobs,
     mu_api_add_external_audiences,
+    mu_api_add_muster_evaluate,
+    mu_api_add_muster_diff,
 };
 
 /* -------- the life of an api -------- */

@@ -44,6 +44,7 @@
 #define AUDIENCES "/data/core/ups/audiences"
 #define SEGMENTS  "/data/core/ups/segment/definitions"
 #define VERSIONS  "/data/core/ups/muster/audiences"
+#define MUSTER    "/data/core/ups/muster"
 
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
@@ -512,6 +513,13 @@ static const isolation_case cases[] = {
      NULL, NULL},
     {"POST", VERSIONS "/{id}/versions/{version}/restore", MISSES,
      VERSIONS "/<audience>/versions/1/restore", NULL, AUDIENCES "/<audience>", NULL},
+    {"POST", MUSTER "/evaluate", HIDES, MUSTER "/evaluate", "{\"segments\":[\"<audience>\"]}", NULL,
+     NULL},
+    {"POST", MUSTER "/overlap", HIDES, MUSTER "/overlap",
+     "{\"segments\":[\"<audience>\",\"<audience>\"]}", NULL, NULL},
+    {"POST", MUSTER "/diff", HIDES, MUSTER "/diff",
+     "{\"segmentId\":\"<audience>\",\"expression\":{\"value\":\"homeAddress.city != null\"}}", NULL,
+     "\"before\""},
     {"GET", SEGMENTS, HIDES, SEGMENTS, NULL, NULL, NULL},
     {"GET", SEGMENTS "/{id}", HIDES, SEGMENTS "/<audience>", NULL, NULL, NULL},
     {"POST", SEGMENTS "/bulk-get", HIDES, SEGMENTS "/bulk-get", "[\"<audience>\"]", NULL, NULL},
