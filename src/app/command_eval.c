@@ -1,6 +1,7 @@
 /* command_eval.c -- how many, who and why: one rule, or a file of them as one job. */
-#include "app/exclusion.h"
+#include "app/member_set.h"
 #include "app/rule_int.h"
+#include "audience/exclusion.h"
 #include "base/time.h"
 
 #include <errno.h>
@@ -12,12 +13,13 @@ typedef struct eval_run {
     mu_invocation *invocation;
     mu_data data;
     const mu_entity *profiles; /* NULL when there are none */
-    mu_exclusion exclusion;
+    bool excludes_opt_out;
+    int64_t events_max; /* negative: any number */
+    mu_exclusion_rules excluded;
     uint32_t n_audiences;
     unsigned n_threads;
-    uint64_t *counts;        /* by audience */
-    uint64_t *worker_counts; /* [worker * n_audiences + audience], while some are left out */
-    mu_member_set *members;  /* of the only audience; NULL unless --ids */
+    uint64_t *counts;       /* by audience, then those who are left out */
+    mu_member_set *members; /* of the only audience; NULL unless --ids */
     mu_job_counters counters;
     double job_ms, run_ms; /* of the last run */
     uint32_t n_runs;
@@ -26,31 +28,18 @@ typedef struct eval_run {
 
 /* -------- running a job -------- */
 
+/* Rules that are evaluated beside the audiences, only to be counted. */
+#define N_COUNTED 2u
+
 static mu_code take_members(void *context, unsigned worker, uint32_t audience, uint32_t part,
                             uint32_t block, const uint64_t *members, uint32_t n_rows, mu_err *err)
 {
     eval_run *run = context;
-    uint64_t kept[MU_BLOCK_ROWS / 64];
-    size_t n_words = mu_bits_words(n_rows);
+    (void)worker;
     (void)err;
-    for (size_t w = 0; w < n_words; w++)
-        kept[w] = run->exclusion.is_on ? members[w] & ~run->exclusion.rows.words[part][block][w]
-                                       : members[w];
-    if (run->exclusion.is_on)
-        run->worker_counts[(size_t)worker * run->n_audiences + audience] +=
-            mu_bits_count(kept, n_rows);
-    if (run->members != NULL)
-        mu_member_set_add(run->members, part, block, kept, n_rows);
+    if (audience == 0)
+        mu_member_set_add(run->members, part, block, members, n_rows);
     return MU_OK;
-}
-
-static void sum_worker_counts(eval_run *run)
-{
-    for (uint32_t a = 0; a < run->n_audiences; a++) {
-        run->counts[a] = 0;
-        for (unsigned w = 0; w < run->n_threads; w++)
-            run->counts[a] += run->worker_counts[(size_t)w * run->n_audiences + a];
-    }
 }
 
 static void say_counters(const eval_run *run)
@@ -59,11 +48,11 @@ static void say_counters(const eval_run *run)
         if (run->counters.guard_trips[g] > 0)
             mu_say("warning: the guard %s tripped %llu times; such a profile is no member",
                    mu_guard_name((mu_guard)g), (unsigned long long)run->counters.guard_trips[g]);
-    if (run->exclusion.is_on)
+    if (run->excludes_opt_out || run->events_max >= 0)
         mu_say("left out of every audience: %llu profiles with a general opt-out, %llu with more "
                "events than --events-max",
-               (unsigned long long)run->exclusion.n_opted_out,
-               (unsigned long long)run->exclusion.n_many_events);
+               (unsigned long long)run->counts[run->n_audiences],
+               (unsigned long long)run->counts[run->n_audiences + 1]);
 }
 
 static mu_job_options job_options_of(const eval_run *run)
@@ -76,20 +65,39 @@ static mu_job_options job_options_of(const eval_run *run)
     };
 }
 
-static mu_exit find_exclusion(eval_run *run)
+static void find_exclusion(eval_run *run)
 {
     const mu_options *options = &run->invocation->options;
-    mu_exclusion_options exclusion = {
-        .opted_out = strcmp(mu_option_text(options, MU_OPTION_OPT_OUT, "include"), "exclude") == 0,
-        .events_max = mu_option_number(options, MU_OPTION_EVENTS_MAX, -1),
-        .now_ms = mu_options_now_ms(options),
-        .n_threads = run->n_threads,
-    };
-    mu_err err;
-    if (mu_exclusion_find(run->invocation->arena, run->data.snapshot, &exclusion, &run->exclusion,
-                          &err) != MU_OK)
-        return mu_report(&err);
-    return MU_EXIT_DONE;
+    run->excludes_opt_out =
+        strcmp(mu_option_text(options, MU_OPTION_OPT_OUT, "include"), "exclude") == 0;
+    run->events_max = mu_option_number(options, MU_OPTION_EVENTS_MAX, -1);
+    mu_exclusion_rules_make(run->invocation->arena, mu_snapshot_schema(run->data.snapshot),
+                            run->events_max, &run->excluded);
+    if (!run->excludes_opt_out)
+        run->excluded.opt_out = NULL;
+    if (run->excluded.opt_out == NULL)
+        run->excluded.either = run->excluded.many_events;
+}
+
+/* The audiences without who is left out, and the rules of those, whose nodes are shared. */
+static mu_job_audience *with_exclusion(const eval_run *run, uint32_t n,
+                                       const mu_job_audience *audiences, uint32_t *n_all,
+                                       uint32_t places[N_COUNTED])
+{
+    const mu_pql *const counted[N_COUNTED] = {run->excluded.opt_out, run->excluded.many_events};
+    mu_job_audience *all =
+        MU_NEW_ARRAY(run->invocation->arena, mu_job_audience, (size_t)n + N_COUNTED);
+    *n_all = n;
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = audiences[i];
+        all[i].unless = run->excluded.either;
+    }
+    for (uint32_t i = 0; i < N_COUNTED; i++) {
+        places[i] = counted[i] == NULL ? UINT32_MAX : *n_all;
+        if (counted[i] != NULL)
+            all[(*n_all)++] = (mu_job_audience){.query = counted[i]};
+    }
+    return all;
 }
 
 /* Plans and evaluates once; the times are those of this run. */
@@ -100,29 +108,33 @@ static mu_code run_once(eval_run *run, const mu_job_options *options, uint32_t n
     int64_t start_ns = mu_monotonic_ns();
     MU_TRY(mu_job_new(run->data.snapshot, options, n, audiences, &job, err));
     int64_t planned_ns = mu_monotonic_ns();
-    bool needs_sink = run->exclusion.is_on || run->members != NULL;
-    if (run->exclusion.is_on)
-        memset(run->worker_counts, 0, (size_t)n * run->n_threads * sizeof *run->worker_counts);
-    mu_code code =
-        mu_job_run(job, needs_sink ? take_members : NULL, run, run->counts, &run->counters, err);
+    mu_code code = mu_job_run(job, run->members != NULL ? take_members : NULL, run, run->counts,
+                              &run->counters, err);
     run->job_ms = (double)(planned_ns - start_ns) / 1e6;
     run->run_ms = (double)(mu_monotonic_ns() - planned_ns) / 1e6;
     mu_job_free(job);
     return code;
 }
 
+/* The counts of who is left out to where they are read, whatever the schema has. */
+static void settle_counts(eval_run *run, const uint32_t places[N_COUNTED])
+{
+    uint64_t counted[N_COUNTED];
+    for (uint32_t i = 0; i < N_COUNTED; i++)
+        counted[i] = places[i] == UINT32_MAX ? 0 : run->counts[places[i]];
+    memcpy(run->counts + run->n_audiences, counted, sizeof counted);
+}
+
 static mu_exit run_job(eval_run *run, const mu_job_audience *audiences, uint32_t n)
 {
     mu_arena *arena = run->invocation->arena;
-    mu_exit status = find_exclusion(run);
-    if (status != MU_EXIT_DONE)
-        return status;
+    uint32_t n_all, places[N_COUNTED];
+    find_exclusion(run);
+    const mu_job_audience *all = with_exclusion(run, n, audiences, &n_all, places);
     run->n_audiences = n;
     run->n_runs = (uint32_t)mu_option_number(&run->invocation->options, MU_OPTION_RUNS, 1);
     run->runs_ms = MU_NEW_ARRAY(arena, double, run->n_runs);
-    run->counts = MU_NEW_ARRAY(arena, uint64_t, (size_t)n + 1);
-    if (run->exclusion.is_on)
-        run->worker_counts = MU_NEW_ARRAY(arena, uint64_t, (size_t)n * run->n_threads + 1);
+    run->counts = MU_NEW_ARRAY(arena, uint64_t, (size_t)n + N_COUNTED);
     mu_progress progress;
     mu_job_options options = job_options_of(run);
     options.progress = mu_progress_update;
@@ -131,14 +143,13 @@ static mu_exit run_job(eval_run *run, const mu_job_audience *audiences, uint32_t
     mu_code code = MU_OK;
     mu_progress_begin(&progress, "eval", " profiles");
     for (uint32_t r = 0; r < run->n_runs && code == MU_OK; r++) {
-        code = run_once(run, &options, n, audiences, &err);
+        code = run_once(run, &options, n_all, all, &err);
         run->runs_ms[r] = run->job_ms + run->run_ms;
     }
     mu_progress_end(&progress);
     if (code != MU_OK)
         return mu_report(&err);
-    if (run->exclusion.is_on)
-        sum_worker_counts(run);
+    settle_counts(run, places);
     say_counters(run);
     return MU_EXIT_DONE;
 }

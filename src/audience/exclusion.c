@@ -36,7 +36,7 @@ void mu_exclusion_rules_make(mu_arena *arena, const mu_schema *schema, int64_t e
         if (compile(arena, schema, rule) != NULL)
             opt_out = alternatives(arena, opt_out, rule);
     }
-    if (events_max > 0)
+    if (events_max >= 0)
         many_events = mu_arena_format(arena, "(xEvent.count() > %lld)", (long long)events_max);
     mu_str either = alternatives(arena, opt_out, many_events);
     *out = (mu_exclusion_rules){0};

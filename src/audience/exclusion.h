@@ -13,7 +13,7 @@ typedef struct mu_exclusion_rules {
     const mu_pql *either; /* both as one; also when there is only one of them */
 } mu_exclusion_rules;
 
-/* events_max 0: any number. */
+/* events_max negative: any number. */
 void mu_exclusion_rules_make(mu_arena *arena, const mu_schema *schema, int64_t events_max,
                              mu_exclusion_rules *out);
 

@@ -154,8 +154,9 @@ mu_code mu_subjects_read_begin(mu_arena *arena, mu_workspace *workspace,
     MU_TRY(index_subjects(out, err));
     MU_TRY(mu_sandbox_snapshot(workspace->live, &out->base, err));
     MU_TRY(find_policies(out, err));
-    mu_exclusion_rules_make(arena, mu_snapshot_schema(out->base),
-                            workspace->options->settings.events_max, &out->exclusion);
+    int64_t events_max = workspace->options->settings.events_max; /* 0: any number */
+    mu_exclusion_rules_make(arena, mu_snapshot_schema(out->base), events_max > 0 ? events_max : -1,
+                            &out->exclusion);
     for (uint32_t i = 0; i < request->n_subjects; i++)
         read_one(out, i);
     spread_errors(out);
