@@ -95,7 +95,8 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
     mu_api_add_audit, mu_api_add_audiences, mu_api_add_audience_versions,
     mu_api_add_segment_definitions, mu_api_add_conversion;
 mu_api_resource mu_api_add_export_jobs;
-mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
+mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff, mu_api_add_muster_explain;
+mu_api_resource mu_api_add_previews;
 
 /* -------- who asks: gate.c -------- */
 
