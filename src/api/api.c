@@ -28,6 +28,8 @@ static mu_api_resource *const resources[] = {
     mu_api_add_segment_definitions,
     mu_api_add_conversion,
     mu_api_add_export_jobs,
+    mu_api_add_previews,
+    mu_api_add_muster_explain,
 };
 
 /* -------- the life of an api -------- */

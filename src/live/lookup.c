@@ -90,6 +90,16 @@ bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *are
     return exists;
 }
 
+uint32_t mu_sandbox_current_pid(mu_sandbox *sandbox, uint32_t pid)
+{
+    if (mu_sandbox_health(sandbox, NULL) != MU_OK)
+        return 0;
+    pthread_mutex_lock(&sandbox->lock);
+    uint32_t now = mu_graph_current_pid(sandbox->graph, pid);
+    pthread_mutex_unlock(&sandbox->lock);
+    return now;
+}
+
 /* Makes the index of XIDs bit by bit, so that nobody waits long for the lock. */
 static void index_xids(mu_sandbox *sandbox)
 {

@@ -36,6 +36,9 @@
 #define AUDIENCES "/data/core/ups/audiences"
 #define SEGMENTS  "/data/core/ups/segment/definitions"
 #define VERSIONS  "/data/core/ups/muster/audiences"
+#define PREVIEWS  "/data/core/ups/preview"
+#define ESTIMATES "/data/core/ups/estimate"
+#define EXPLAIN   "/data/core/ups/muster/explain"
 
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
@@ -175,6 +178,8 @@ static const struct made {
     {"target", FLOWS "/targetConnections", "{\"name\":\"secret\"}", "id"},
     {"flow", FLOWS "/flows", "{\"name\":\"secret\"}", "id"},
     {"audience", AUDIENCES, AUDIENCE, "id"},
+    {"preview", PREVIEWS, "{\"predicateExpression\":\"homeAddress.city = \\\"secret\\\"\"}",
+     "previewId"},
 };
 
 static void make_objects(void)
@@ -458,6 +463,15 @@ static const isolation_case cases[] = {
     {"PATCH", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", "{\"description\":\"x\"}",
      SEGMENTS "/<audience>", NULL},
     {"DELETE", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", NULL, SEGMENTS "/<audience>",
+     NULL},
+    {"POST", PREVIEWS, SEPARATE, PREVIEWS, "{\"predicateExpression\":\"true\"}", PROFILE, NULL},
+    {"GET", PREVIEWS "/{id}", MISSES, PREVIEWS "/<preview>", NULL, PROFILE, NULL},
+    {"DELETE", PREVIEWS "/{id}", MISSES, PREVIEWS "/<preview>", NULL, PROFILE, NULL},
+    {"GET", PREVIEWS "/{app}/execution/{execution}", MISSES,
+     PREVIEWS "/app-x/execution/0?previewQueryId=<preview>", NULL, PROFILE, NULL},
+    {"GET", ESTIMATES "/{id}", MISSES, ESTIMATES "/<preview>", NULL, PROFILE, NULL},
+    {"POST", EXPLAIN, HIDES, EXPLAIN,
+     "{\"segmentId\":\"<audience>\",\"entityIdNS\":\"ECID\",\"entityId\":\"" ECID "\"}", NULL,
      NULL},
     {"POST", "/data/core/ups/segment/conversion", LEAVES, "/data/core/ups/segment/conversion",
      "{\"expression\":{\"value\":\"a = 1\"}}", AUDIENCES, NULL},
