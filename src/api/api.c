@@ -32,6 +32,8 @@ static mu_api_resource *const resources[] = {
     mu_api_add_external_audiences,
     mu_api_add_muster_evaluate,
     mu_api_add_muster_diff,
+    mu_api_add_previews,
+    mu_api_add_muster_explain,
 };
 
 /* -------- the life of an api -------- */

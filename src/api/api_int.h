@@ -98,6 +98,8 @@ mu_api_resource mu_api_add_segment_jobs;
 mu_api_resource mu_api_add_export_jobs;
 mu_api_resource mu_api_add_external_audiences;
 mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
+mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff, mu_api_add_muster_explain;
+mu_api_resource mu_api_add_previews;
 
 /* -------- who asks: gate.c -------- */
 

@@ -11,7 +11,6 @@
 #include <sys/random.h>
 
 #define RUNNERS        8u    /* estimates that run side by side, in turns */
-#define PREVIEWS_MAX   1000u /* of a sandbox; the oldest finished ones are forgotten */
 #define KEPT_BYTES_MAX ((uint64_t)128 << 20) /* of a sandbox's previews; likewise */
 #define SWEEP_MS       (10u * 60 * 1000)
 #define HOUR_MS        INT64_C(3600000)
@@ -197,8 +196,9 @@ static tally choose_victims(mu_estimates *all, const mu_workspace *workspace, ui
         if (is_expired(p))
             choose(p, &of);
     }
+    int64_t n_max = workspace->options->settings.previews_max;
     for (preview *p = all->first;
-         p != NULL && (of.n + n_new > PREVIEWS_MAX || of.n_bytes > KEPT_BYTES_MAX); p = p->next)
+         p != NULL && (of.n + n_new > n_max || of.n_bytes > KEPT_BYTES_MAX); p = p->next)
         if (p->workspace == workspace && !p->is_victim && is_finished(p))
             choose(p, &of);
     return of;
@@ -247,9 +247,8 @@ static mu_code make_room(mu_estimates *all, mu_workspace *workspace, preview *ad
     tally of = choose_victims(all, workspace, added != NULL);
     pthread_mutex_unlock(&all->lock);
     mu_code code = MU_OK;
-    if (added != NULL && of.n >= PREVIEWS_MAX)
-        code = mu_fail(err, MU_E_LIMIT, "%u previews of this sandbox are not finished yet",
-                       PREVIEWS_MAX);
+    if (added != NULL && of.n >= workspace->options->settings.previews_max)
+        code = mu_fail(err, MU_E_LIMIT, "%u previews of this sandbox are not finished yet", of.n);
     if (code == MU_OK && added != NULL) {
         edit.id = added->id;
         code = request_text(arena, &added->request, &edit.json, err);

@@ -4,6 +4,9 @@
 
 #include "eval/run_int.h"
 
+/* MU_E_CANCELLED once the job is to end. */
+MU_CHECKED mu_code job_check_cancel(const mu_job *job, mu_err *err);
+
 /* A context for one decoded row, whose look-ups, audiences and memberships are the job's. The row
  * must outlive it; the rest is in the arena. */
 void job_row_context(const mu_job *job, uint32_t pid, const mu_value *row, mu_arena *arena,

@@ -46,12 +46,19 @@ static void add_up(const run *r, uint64_t *counts, mu_job_counters *counters)
     }
 }
 
+mu_code job_check_cancel(const mu_job *job, mu_err *err)
+{
+    const bool *cancel = job->options.cancel;
+    if (cancel != NULL && __atomic_load_n(cancel, __ATOMIC_RELAXED))
+        return mu_fail(err, MU_E_CANCELLED, "the job was cancelled");
+    return MU_OK;
+}
+
 static mu_code run_block(run *r, unsigned worker_index, const bound_part *bound, uint32_t block,
                          mu_err *err)
 {
     const mu_job_options *options = &r->job->options;
-    if (options->cancel != NULL && __atomic_load_n(options->cancel, __ATOMIC_RELAXED))
-        return mu_fail(err, MU_E_CANCELLED, "the job was cancelled");
+    MU_TRY(job_check_cancel(r->job, err));
     worker *w = &r->workers[worker_index];
     MU_TRY(worker_run_block(w, bound, block, r->sink, r->sink_context, worker_index, err));
     uint64_t done = atomic_fetch_add_explicit(&r->done_rows, w->n_rows, memory_order_relaxed);

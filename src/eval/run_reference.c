@@ -5,6 +5,7 @@ static mu_code context_of_row(worker *w, uint32_t row, mu_reference_context *out
 {
     const mu_value *value;
     const uint32_t *pids;
+    MU_TRY(job_check_cancel(w->job, w->err)); /* one row may take long, a block very long */
     MU_TRY(worker_row(w, row, &value));
     MU_TRY(mu_part_pids(w->bound->part, w->block, &pids, w->err));
     mu_arena_reset(&w->row_arena);

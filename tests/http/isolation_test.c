@@ -47,6 +47,9 @@
 #define VERSIONS  "/data/core/ups/muster/audiences"
 #define MUSTER    "/data/core/ups/muster"
 #define SEGJOBS   "/data/core/ups/segment/jobs"
+#define PREVIEWS  "/data/core/ups/preview"
+#define ESTIMATES "/data/core/ups/estimate"
+#define EXPLAIN   "/data/core/ups/muster/explain"
 
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
@@ -186,6 +189,8 @@ static const struct made {
     {"target", FLOWS "/targetConnections", "{\"name\":\"secret\"}", "id"},
     {"flow", FLOWS "/flows", "{\"name\":\"secret\"}", "id"},
     {"audience", AUDIENCES, AUDIENCE, "id"},
+    {"preview", PREVIEWS, "{\"predicateExpression\":\"homeAddress.city = \\\"secret\\\"\"}",
+     "previewId"},
 };
 
 static void make_objects(void)
@@ -542,6 +547,15 @@ static const isolation_case cases[] = {
     {"PATCH", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", "{\"description\":\"x\"}",
      SEGMENTS "/<audience>", NULL},
     {"DELETE", SEGMENTS "/{id}", MISSES, SEGMENTS "/<audience>", NULL, SEGMENTS "/<audience>",
+     NULL},
+    {"POST", PREVIEWS, SEPARATE, PREVIEWS, "{\"predicateExpression\":\"true\"}", PROFILE, NULL},
+    {"GET", PREVIEWS "/{id}", MISSES, PREVIEWS "/<preview>", NULL, PROFILE, NULL},
+    {"DELETE", PREVIEWS "/{id}", MISSES, PREVIEWS "/<preview>", NULL, PROFILE, NULL},
+    {"GET", PREVIEWS "/{app}/execution/{execution}", MISSES,
+     PREVIEWS "/app-x/execution/0?previewQueryId=<preview>", NULL, PROFILE, NULL},
+    {"GET", ESTIMATES "/{id}", MISSES, ESTIMATES "/<preview>", NULL, PROFILE, NULL},
+    {"POST", EXPLAIN, HIDES, EXPLAIN,
+     "{\"segmentId\":\"<audience>\",\"entityIdNS\":\"ECID\",\"entityId\":\"" ECID "\"}", NULL,
      NULL},
     {"POST", "/data/core/ups/segment/conversion", LEAVES, "/data/core/ups/segment/conversion",
      "{\"expression\":{\"value\":\"a = 1\"}}", AUDIENCES, NULL},
