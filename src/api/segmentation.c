@@ -17,6 +17,12 @@ static mu_code open_workspaces(mu_api *api, mu_err *err)
     return code;
 }
 
+static mu_code start_searches(mu_api *api, mu_err *err)
+{
+    api->searches = mu_searches_new();
+    return api->searches != NULL ? MU_OK : mu_fail(err, MU_E_NOMEM, "no memory for searches");
+}
+
 mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
 {
     const mu_workspaces_options options = {.live = api->options.live,
@@ -29,6 +35,7 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
                                            .metrics = api->options.metrics};
     MU_TRY(mu_workspaces_new(&options, &api->workspaces, err));
     MU_TRY(open_workspaces(api, err));
+    MU_TRY(start_searches(api, err));
     const mu_exports_options exports = {.workspaces = api->workspaces,
                                         .jobs = api->jobs,
                                         .duckdb_library = api->options.duckdb_library};
@@ -40,6 +47,7 @@ void mu_api_segmentation_stop(mu_api *api)
 {
     mu_externals_free(api->externals);
     mu_exports_free(api->exports);
+    mu_searches_free(api->searches);
     mu_workspaces_free(api->workspaces);
 }
 
