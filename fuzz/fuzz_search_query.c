@@ -18,7 +18,7 @@ static mu_search_index *made_index(void)
     if (mu_search_index_new(&index, NULL) != MU_OK)
         abort();
     for (uint32_t i = 0; i < N_ROWS; i++) {
-        texts[MU_SEARCH_PARENT_FOLDER_ID] = MU_STR("root");
+        texts[MU_SEARCH_TOP] = MU_STR("root");
         texts[MU_SEARCH_SEGMENT_NAME] = mu_str_from(names[i]);
         if (mu_search_index_put(index, i, texts, NULL) != MU_OK)
             abort();

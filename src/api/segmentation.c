@@ -17,6 +17,12 @@ static mu_code open_workspaces(mu_api *api, mu_err *err)
     return code;
 }
 
+static mu_code start_searches(mu_api *api, mu_err *err)
+{
+    api->searches = mu_searches_new();
+    return api->searches != NULL ? MU_OK : mu_fail(err, MU_E_NOMEM, "no memory for searches");
+}
+
 mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
 {
     const mu_workspaces_options options = {.live = api->options.live,
@@ -31,6 +37,7 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
     MU_TRY(open_workspaces(api, err));
     MU_TRY(mu_segment_jobs_new(api->workspaces, &api->jobs, err));
     MU_TRY(mu_estimates_new(api->workspaces, &api->estimates, err));
+    MU_TRY(start_searches(api, err));
     const mu_exports_options exports = {.workspaces = api->workspaces,
                                         .jobs = api->jobs,
                                         .duckdb_library = api->options.duckdb_library};
@@ -44,6 +51,7 @@ void mu_api_segmentation_stop(mu_api *api)
     mu_exports_free(api->exports);
     mu_segment_jobs_free(api->jobs);
     mu_estimates_free(api->estimates);
+    mu_searches_free(api->searches);
     mu_workspaces_free(api->workspaces);
 }
 

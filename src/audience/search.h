@@ -6,6 +6,9 @@
 
 #include "audience/audience.h"
 
+#define MU_AUDIENCE_FOLDER_KIND MU_STR("audienceFolder") /* {"id","name","parentFolderId"} */
+#define MU_SEARCH_ROOT          MU_STR("root")           /* what top folders are in */
+
 typedef struct mu_searches mu_searches; /* the indexes of all workspaces; any thread */
 
 mu_searches *mu_searches_new(void);
@@ -20,7 +23,7 @@ typedef struct mu_search_hit {
 typedef struct mu_search_request {
     mu_str namespace_code; /* empty: all */
     mu_str query;          /* empty: everything */
-    mu_str folder_id;      /* empty: anywhere; else its direct children only */
+    mu_str folder_id;      /* empty: anywhere; else its direct children only, "root": the top's */
     uint32_t offset, limit;
 } mu_search_request;
 
@@ -41,7 +44,8 @@ MU_CHECKED mu_code mu_search_namespaces(mu_searches *searches, mu_workspace *wor
                                         mu_str query, mu_arena *arena, uint32_t *n,
                                         const mu_search_namespace **out, mu_err *err);
 
-/* Folders from the outermost to the one that holds the entity. *found: there is such an entity. */
+/* Folders from the outermost to the one that holds the entity, which is named by its id or, when
+ * external, by the client's. *found: there is such an entity. */
 MU_CHECKED mu_code mu_search_taxonomy(mu_searches *searches, mu_workspace *workspace,
                                       mu_str namespace_code, mu_str entity_id, mu_arena *arena,
                                       bool *found, uint32_t *n, const mu_search_hit **out,

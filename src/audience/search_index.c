@@ -27,10 +27,10 @@ struct mu_search_index {
     word_list vocabulary;
 };
 
-/* Columns a to f are the fields in their order. */
+/* Columns a to g are the fields in their order. */
 static const char tables[] =
     "PRAGMA journal_mode = OFF;"
-    "CREATE VIRTUAL TABLE texts USING fts5(a, b, c, d, e, f, tokenize = 'ascii');"
+    "CREATE VIRTUAL TABLE texts USING fts5(a, b, c, d, e, f, g, tokenize = 'ascii');"
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(texts, row);"
     "CREATE VIRTUAL TABLE instances USING fts5vocab(texts, instance);";
 
@@ -55,7 +55,8 @@ static mu_code open_tables(mu_search_index *index, mu_err *err)
                         NULL) != SQLITE_OK ||
         sqlite3_exec(index->db, tables, NULL, NULL, NULL) != SQLITE_OK)
         return fail(index, err);
-    MU_TRY(prepare(index, "INSERT INTO texts(rowid, a, b, c, d, e, f) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    MU_TRY(prepare(index,
+                   "INSERT INTO texts(rowid, a, b, c, d, e, f, g) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                    &index->insert, err));
     MU_TRY(prepare(index, "DELETE FROM texts WHERE rowid = ?", &index->remove, err));
     MU_TRY(prepare(index, "SELECT rowid FROM texts WHERE texts MATCH ?", &index->match, err));
@@ -199,9 +200,13 @@ typedef struct finder {
 } finder;
 
 static const float field_weights[MU_SEARCH_FIELD_COUNT_] = {
-    [MU_SEARCH_FOLDER_ID] = 2.0f,        [MU_SEARCH_FOLDER_LOCATION] = 0.75f,
-    [MU_SEARCH_PARENT_FOLDER_ID] = 0.5f, [MU_SEARCH_SEGMENT_ID] = 2.0f,
-    [MU_SEARCH_SEGMENT_NAME] = 3.0f,     [MU_SEARCH_SEGMENT_DESCRIPTION] = 1.0f,
+    [MU_SEARCH_FOLDER_ID] = 2.0f,
+    [MU_SEARCH_FOLDER_LOCATION] = 0.75f,
+    [MU_SEARCH_PARENT_FOLDER_ID] = 0.5f,
+    [MU_SEARCH_SEGMENT_ID] = 2.0f,
+    [MU_SEARCH_TOP] = 0.5f,
+    [MU_SEARCH_SEGMENT_NAME] = 3.0f,
+    [MU_SEARCH_SEGMENT_DESCRIPTION] = 1.0f,
 };
 #define PHRASE_WEIGHT 3.0f
 

@@ -19,6 +19,7 @@ static const char *const field_names[MU_SEARCH_FIELD_COUNT_] = {
     [MU_SEARCH_SEGMENT_ID] = "segmentId",
     [MU_SEARCH_SEGMENT_NAME] = "segmentName",
     [MU_SEARCH_SEGMENT_DESCRIPTION] = "segmentDescription",
+    [MU_SEARCH_TOP] = "top",
 };
 
 static const struct {
@@ -38,9 +39,9 @@ const char *mu_search_field_name(enum mu_search_field field)
 /* 0: there is no such field. */
 static uint32_t find_fields(mu_str name)
 {
-    for (unsigned i = 0; i < MU_SEARCH_FIELD_COUNT_; i++)
+    for (unsigned i = 0; i < MU_SEARCH_TOP; i++)
         if (mu_str_equal_ascii_nocase(name, mu_str_from(field_names[i])))
-            return 1u << i;
+            return 1u << i | (i == MU_SEARCH_PARENT_FOLDER_ID ? 1u << MU_SEARCH_TOP : 0);
     for (size_t i = 0; i < sizeof field_aliases / sizeof field_aliases[0]; i++)
         if (mu_str_equal_ascii_nocase(name, mu_str_from(field_aliases[i].name)))
             return field_aliases[i].fields;

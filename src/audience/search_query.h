@@ -27,9 +27,11 @@ enum mu_search_field {
     MU_SEARCH_SEGMENT_ID,
     MU_SEARCH_SEGMENT_NAME,
     MU_SEARCH_SEGMENT_DESCRIPTION,
+    MU_SEARCH_TOP, /* parentFolderId when it is "root": only a term with that field looks here, or
+                      every bare "r*" would find everything */
     MU_SEARCH_FIELD_COUNT_
 };
-#define MU_SEARCH_ALL_FIELDS ((1u << MU_SEARCH_FIELD_COUNT_) - 1)
+#define MU_SEARCH_ALL_FIELDS ((1u << MU_SEARCH_TOP) - 1)
 
 /* As the query names it. */
 const char *mu_search_field_name(enum mu_search_field field);

@@ -50,6 +50,12 @@
 #define PREVIEWS  "/data/core/ups/preview"
 #define ESTIMATES "/data/core/ups/estimate"
 #define EXPLAIN   "/data/core/ups/muster/explain"
+#define AUDIENCES       "/data/core/ups/audiences"
+#define FOLDERS         "/data/core/ups/muster/folders"
+#define SEARCH          "/data/core/ups/search"
+#define CLASS_OF_SEARCH "schema.name=_xdm.context.segmentdefinition"
+#define SEGMENTS        "/data/core/ups/segment/definitions"
+#define VERSIONS        "/data/core/ups/muster/audiences"
 
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
@@ -191,6 +197,8 @@ static const struct made {
     {"audience", AUDIENCES, AUDIENCE, "id"},
     {"preview", PREVIEWS, "{\"predicateExpression\":\"homeAddress.city = \\\"secret\\\"\"}",
      "previewId"},
+    {"folder", FOLDERS, "{\"name\":\"secret\"}", "id"},
+    {"inner", FOLDERS, "{\"name\":\"secret inner\",\"parentFolderId\":\"<folder>\"}", "id"},
 };
 
 static void make_objects(void)
@@ -506,6 +514,18 @@ static const isolation_case cases[] = {
     {"PATCH", POLICIES "/{id}", MISSES, POLICIES "/<policy>",
      "[{\"op\":\"add\",\"path\":\"/name\",\"value\":\"x\"}]", POLICIES "/<policy>", NULL},
     {"DELETE", POLICIES "/{id}", MISSES, POLICIES "/<policy>", NULL, POLICIES "/<policy>", NULL},
+
+    {"GET", FOLDERS, HIDES, FOLDERS, NULL, NULL, NULL},
+    {"GET", FOLDERS "/{id}", HIDES, FOLDERS "/<folder>", NULL, NULL, NULL},
+    {"POST", FOLDERS, SEPARATE, FOLDERS, "{\"name\":\"secret\"}", FOLDERS, NULL},
+    {"DELETE", FOLDERS "/{id}", MISSES, FOLDERS "/<inner>", NULL, FOLDERS "/<inner>", NULL},
+    {"GET", SEARCH "/namespaces", HIDES, SEARCH "/namespaces?" CLASS_OF_SEARCH, NULL, NULL,
+     "AEPSegments"},
+    {"GET", SEARCH "/entities", HIDES,
+     SEARCH "/entities?" CLASS_OF_SEARCH "&namespace=AEPSegments&s=secret", NULL, NULL, NULL},
+    {"GET", SEARCH "/taxonomy", HIDES,
+     SEARCH "/taxonomy?" CLASS_OF_SEARCH "&namespace=AEPSegments&entityId=<inner>", NULL, NULL,
+     NULL},
 
     {"GET", AUDIENCES, HIDES, AUDIENCES, NULL, NULL, NULL},
     {"GET", AUDIENCES "/{id}", HIDES, AUDIENCES "/<audience>", NULL, NULL, NULL},
