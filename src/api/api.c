@@ -40,16 +40,32 @@ static mu_api_resource *const resources[] = {
 
 /* -------- the life of an api -------- */
 
+/* NULL stays NULL: it is another thing than none. */
+static const mu_str *copy_texts(mu_arena *arena, uint32_t n, const mu_str *texts)
+{
+    if (texts == NULL)
+        return NULL;
+    mu_str *copy = MU_NEW_ARRAY(arena, mu_str, n + 1);
+    for (uint32_t i = 0; i < n; i++)
+        copy[i] = mu_arena_copy(arena, texts[i]);
+    return copy;
+}
+
 static void copy_options(mu_api *api, const mu_api_options *options)
 {
     mu_arena *arena = &api->arena;
     mu_api_client *clients = MU_NEW_ARRAY(arena, mu_api_client, options->n_clients);
     for (size_t i = 0; i < options->n_clients; i++) {
         const mu_api_client *from = &options->clients[i];
-        clients[i] = (mu_api_client){.organization = mu_arena_copy(arena, from->organization),
-                                     .api_key = mu_arena_copy(arena, from->api_key),
-                                     .token = mu_arena_copy(arena, from->token),
-                                     .secret = mu_arena_copy(arena, from->secret)};
+        clients[i] = (mu_api_client){
+            .organization = mu_arena_copy(arena, from->organization),
+            .api_key = mu_arena_copy(arena, from->api_key),
+            .token = mu_arena_copy(arena, from->token),
+            .secret = mu_arena_copy(arena, from->secret),
+            .n_permissions = from->n_permissions,
+            .n_sandboxes = from->n_sandboxes,
+            .permissions = copy_texts(arena, from->n_permissions, from->permissions),
+            .sandboxes = copy_texts(arena, from->n_sandboxes, from->sandboxes)};
     }
     api->options = *options;
     api->options.clients = clients;
@@ -67,6 +83,11 @@ static mu_code check_options(const mu_api_options *options, mu_err *err)
         const mu_api_client *client = &options->clients[i];
         if (client->organization.len == 0 || client->api_key.len == 0)
             return mu_fail(err, MU_E_INPUT, "a client needs an organization and an API key");
+        for (uint32_t k = 0; k < client->n_permissions; k++)
+            if (!mu_api_permission_is_known(client->permissions[k]))
+                return mu_fail(err, MU_E_INPUT,
+                               "the client " MU_STR_FMT " has an unknown permission: " MU_STR_FMT,
+                               MU_STR_ARG(client->api_key), MU_STR_ARG(client->permissions[k]));
         if (options->auth_mode == MU_AUTH_STATIC && client->token.len == 0)
             return mu_fail(err, MU_E_INPUT, "the client " MU_STR_FMT " needs a token",
                            MU_STR_ARG(client->api_key));

@@ -18,8 +18,15 @@ typedef enum mu_auth_mode {
     MU_AUTH_LOCAL_IMS /* tokens minted by POST /ims/token/v3 for configured clients */
 } mu_auth_mode;
 
+#define MU_PERMISSION_READ  MU_STR("segments:read")
+#define MU_PERMISSION_WRITE MU_STR("segments:write")
+bool mu_api_permission_is_known(mu_str name);
+
 typedef struct mu_api_client { /* static and local-ims */
     mu_str organization, api_key, token, secret;
+    uint32_t n_permissions, n_sandboxes;
+    const mu_str *permissions; /* what it may do with audiences; NULL: everything */
+    const mu_str *sandboxes;   /* names of those it may enter; NULL: all of its organisation */
 } mu_api_client;
 
 typedef struct mu_api_options {

@@ -106,9 +106,10 @@ mu_api_resource mu_api_add_search, mu_api_add_folders, mu_api_add_schedules;
 
 typedef struct mu_api_call {
     mu_api *api;
-    mu_str organization; /* as the header has it */
-    mu_str client_id;    /* x-api-key */
-    mu_author author;    /* of what the call changes: the token's subject, or the client's id */
+    mu_str organization;         /* as the header has it */
+    mu_str client_id;            /* x-api-key */
+    const mu_api_client *client; /* NULL in open mode */
+    mu_author author; /* of what the call changes: the token's subject, or the client's id */
     const mu_api_sandbox *sandbox; /* never NULL on MU_API_CHECKED routes */
     /* Where documents live: those of the sandbox, and those that all sandboxes of the organisation
      * share (namespaces, the sandboxes themselves). */

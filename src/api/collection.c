@@ -1,4 +1,5 @@
 #include "api/ingestion.h"
+#include "api/permission.h"
 
 #include "base/number.h"
 
@@ -394,14 +395,17 @@ static mu_http_outcome refuse_token(mu_delivery *delivery, mu_api_token_state st
     return MU_HTTP_DONE;
 }
 
-/* In open mode any token will do; else it must belong to the inlet's organisation. */
+/* In open mode any token will do; else it must belong to the inlet's organisation, and to a client
+ * that may enter its sandbox. */
 static mu_api_token_state token_state(const mu_delivery *delivery)
 {
+    const mu_api_sandbox *sandbox = mu_intake_sandbox(delivery->view, delivery->inlet->sandbox);
     const mu_api_client *client = NULL;
     mu_api_token_state state =
         mu_api_authenticate(delivery->collection->api, delivery->request, &client);
     if (state == MU_API_TOKEN_VALID && client != NULL &&
-        !mu_str_equal(client->organization, delivery->inlet->organization))
+        (!mu_str_equal(client->organization, delivery->inlet->organization) ||
+         !mu_api_may_enter(client, sandbox->name)))
         return MU_API_TOKEN_INVALID;
     return state;
 }

@@ -1,5 +1,5 @@
 /* gate.c -- the header checks of api.md 2.2, in their order. On the loop thread: memory only. */
-#include "api/api_int.h"
+#include "api/permission.h"
 
 typedef struct asking {
     const mu_api *api;
@@ -88,6 +88,7 @@ static bool check_client(const asking *a, mu_api_call *call)
     case MU_API_TOKEN_VALID:
         break;
     }
+    call->client = client;
     call->client_id = header(a->request, "x-api-key");
     call->organization = header(a->request, "x-gw-ims-org-id");
     call->author = (mu_author){call->client_id, mu_http_request_id(a->request)};
@@ -126,6 +127,8 @@ static bool check_sandbox(const asking *a, mu_api_call *call)
         return refuse_sandbox(a, "UPAPI-119901-400", "100920-401",
                               MU_STR("The header x-sandbox-name is missing"));
     call->sandbox = mu_api_find_sandbox(call->api, call->organization, name, id);
+    if (call->sandbox != NULL && !mu_api_may_enter(call->client, call->sandbox->name))
+        call->sandbox = NULL;
     if (call->sandbox == NULL)
         return refuse_sandbox(a, "UPAPI-119902-400", "100922-401",
                               MU_STR("The header x-sandbox-name names no sandbox of this "
@@ -157,6 +160,39 @@ static bool check_content_type(const asking *a)
         {MU_STR("detail"),
          mu_json_of_string(MU_STR("The header Content-Type does not say that the body is JSON"))});
     (void)mu_api_answer(a->response, 400, &json);
+/* -------- row 9: the type of the body -------- */
+
+static bool has_body(const mu_http_request *request)
+{
+    mu_str length = header(request, "Content-Length");
+    return header(request, "Transfer-Encoding").len > 0 ||
+           (length.len > 0 && !mu_str_equal(length, MU_STR("0")));
+}
+
+static void text_member(mu_json_writer *writer, const char *name, const char *value)
+{
+    mu_json_name(writer, mu_str_from(name));
+    mu_json_string(writer, mu_str_from(value));
+}
+
+/* Only where the setting asks for it (A8), on the paths that have the rule. */
+static bool check_content_type(const asking *a)
+{
+    mu_str path = mu_http_request_path(a->request);
+    bool has_rule = mu_str_starts_with(path, MU_STR("/data/core/ups/")) ||
+                    mu_str_starts_with(path, MU_STR("/data/core/ais/"));
+    if (!a->api->options.settings.strict_content_type || !has_rule || !has_body(a->request) ||
+        mu_http_request_is_json_type(a->request))
+        return true;
+    mu_http_response_status(a->response, 400);
+    mu_json_writer *writer = mu_http_response_json(a->response);
+    mu_json_begin_object(writer);
+    text_member(writer, "type", "/placeholder/type/uri");
+    mu_json_name(writer, MU_STR("status"));
+    mu_json_integer(writer, 400);
+    text_member(writer, "title", "BadRequestError");
+    text_member(writer, "detail", "The Content-Type of the body must be application/json");
+    mu_json_end_object(writer);
     return false;
 }
 
@@ -176,7 +212,8 @@ static mu_api_call *begin_call(mu_http_request *request, mu_http_response *respo
 
 bool mu_api_check_client(mu_http_request *request, mu_http_response *response, void *context)
 {
-    return begin_call(request, response, context) != NULL;
+    mu_api_call *call = begin_call(request, response, context);
+    return call != NULL && mu_api_check_organization_change(request, response, call);
 }
 
 bool mu_api_check(mu_http_request *request, mu_http_response *response, void *context)
@@ -184,6 +221,8 @@ bool mu_api_check(mu_http_request *request, mu_http_response *response, void *co
     const asking a = {context, request, response};
     mu_api_call *call = begin_call(request, response, context);
     return call != NULL && check_sandbox(&a, call) && check_content_type(&a);
+    return call != NULL && check_sandbox(&a, call) && check_content_type(&a) &&
+           mu_api_check_permission(request, response, call);
 }
 
 mu_api_call *mu_api_call_of(const mu_http_request *request)

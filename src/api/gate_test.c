@@ -194,7 +194,7 @@ static api_answer ask_token(const char *path, const char *body)
 
 static void local_ims_tokens_open_their_own_organization(void **state)
 {
-    char headers[256];
+    char headers[2048];
     (void)state;
     api_answer answer =
         ask_token("/ims/token/v3", "grant_type=client_credentials&client_id=key-a&client_secret="

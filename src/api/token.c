@@ -1,96 +1,66 @@
-/* token.c -- POST /ims/token/v1 to v3 (api-client-notes.md 3), and the tokens it gave out. */
+/* token.c -- POST /ims/token/v1 to v3 (api-client-notes.md 3), and the tokens it gave out: signed
+ * ones in the mode local-ims (docs/decisions/0234).
+ */
 #include "api/api_int.h"
+#include "api/jwt.h"
 
 #include <nettle/sha2.h>
 #include <stdlib.h>
 
-#define LIFETIME_S  86399 /* what the original says: a second less than a day */
-#define TOKENS_MAX  10000u
-#define TOKEN_LEN   64u
-#define EXPIRED_MAX 16u /* removed with each new one, at most */
-#define PLACE       MU_STR("/")
-#define KIND        MU_STR("token")
+#define LIFETIME_S 86399 /* what the original says: a second less than a day */
+#define TOKEN_LEN  64u   /* of the mode open, where any text will do */
+#define ISSUER     MU_STR("muster")
+#define KEY_FILE   "token-key.pem"
 
-/* A token is kept as its digest only: whoever reads the catalog cannot come in with it. Its
- * document is under the digest, so that a restart does not shut clients out. */
-typedef struct access_token {
-    char digest[2 * SHA256_DIGEST_SIZE]; /* hexadecimal */
-    int64_t expires_ms;
-    const mu_api_client *client; /* NULL: no longer in the configuration */
-} access_token;
+/* Tokens that were found good not long ago, so that a signature is checked once and not with each
+ * request: a place by the digest, the last one wins. */
+#define N_KNOWN 1024u
+
+typedef struct known_token {
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    int64_t expires_s; /* 0: the place is free */
+    const mu_api_client *client;
+} known_token;
 
 struct mu_api_tokens {
-    pthread_mutex_t lock; /* guards all below */
-    access_token *items;  /* TOKENS_MAX, in the order they expire */
-    size_t n;
+    mu_jwt_key *key;      /* NULL but in the mode local-ims */
+    pthread_mutex_t lock; /* guards `known` */
+    known_token known[N_KNOWN];
 };
 
-static void digest_of(mu_str token, char out[2 * SHA256_DIGEST_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    struct sha256_ctx context;
-    uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_init(&context);
-    sha256_update(&context, token.len, (const uint8_t *)token.ptr);
-    sha256_digest(&context, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-}
+/* -------- the key -------- */
 
-/* -------- kept over a restart -------- */
-
-static const mu_api_client *client_of(const mu_api *api, const mu_json *json)
-{
-    mu_str key = mu_json_member_string(json, MU_STR("apiKey"), MU_STR(""));
-    mu_str organization = mu_json_member_string(json, MU_STR("organization"), MU_STR(""));
-    for (size_t i = 0; i < api->options.n_clients; i++)
-        if (mu_str_equal(api->options.clients[i].api_key, key) &&
-            mu_str_equal(api->options.clients[i].organization, organization))
-            return &api->options.clients[i];
-    return NULL;
-}
-
-static mu_code load_tokens(mu_api *api, mu_arena *arena, mu_err *err)
+/* Opaque tokens that older versions kept, by their digests: nobody can use them any more. */
+static mu_code remove_opaque(mu_api *api, mu_arena *arena, mu_err *err)
 {
     uint32_t n;
     const mu_document *list;
-    mu_api_tokens *tokens = api->tokens;
-    MU_TRY(mu_document_list(api->options.documents, arena, PLACE, KIND, &n, &list, err));
-    for (uint32_t i = n > TOKENS_MAX ? n - TOKENS_MAX : 0; i < n; i++) {
-        mu_json json;
-        access_token *token = &tokens->items[tokens->n];
-        MU_TRY(mu_json_parse(arena, list[i].json, &json, err));
-        const mu_json *expires = mu_json_member(&json, MU_STR("expires"));
-        if (list[i].id.len != sizeof token->digest || expires == NULL ||
-            expires->kind != MU_JSON_INTEGER)
-            return mu_fail(err, MU_E_CORRUPT, "a token of the catalog makes no sense");
-        memcpy(token->digest, list[i].id.ptr, sizeof token->digest);
-        token->expires_ms = expires->integer;
-        token->client = client_of(api, &json);
-        tokens->n++;
-    }
-    return MU_OK;
+    const mu_str place = MU_STR("/"), kind = MU_STR("token");
+    MU_TRY(mu_document_list(api->options.documents, arena, place, kind, &n, &list, err));
+    mu_document_edit *edits = MU_NEW_ARRAY(arena, mu_document_edit, n);
+    for (uint32_t i = 0; i < n; i++)
+        edits[i] = (mu_document_edit){
+            .action = MU_DOCUMENT_REMOVE, .kind = kind, .id = list[i].id, .json = MU_STR("")};
+    return n == 0 ? MU_OK
+                  : mu_document_edit_all(api->options.documents, place, mu_api_now_ms(api), n,
+                                         edits, err);
 }
 
 mu_code mu_api_tokens_new(mu_api *api, mu_err *err)
 {
     mu_api_tokens *tokens = calloc(1, sizeof *tokens);
-    access_token *items = calloc(TOKENS_MAX, sizeof *items);
-    if (tokens == NULL || items == NULL) {
-        free(tokens);
-        free(items);
+    if (tokens == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory for access tokens");
-    }
     pthread_mutex_init(&tokens->lock, NULL);
-    tokens->items = items;
     api->tokens = tokens;
     if (api->options.auth_mode != MU_AUTH_LOCAL_IMS)
         return MU_OK;
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
-    mu_code code = load_tokens(api, &arena, err);
+    mu_str path = mu_arena_format(&arena, "%s/" KEY_FILE, mu_live_folder(api->options.live));
+    mu_code code = remove_opaque(api, &arena, err);
+    if (code == MU_OK)
+        code = mu_jwt_key_open(path.ptr, &tokens->key, err);
     mu_arena_free(&arena);
     return code;
 }
@@ -99,74 +69,90 @@ void mu_api_tokens_free(mu_api_tokens *tokens)
 {
     if (tokens == NULL)
         return;
+    mu_jwt_key_free(tokens->key);
     pthread_mutex_destroy(&tokens->lock);
-    free(tokens->items);
     free(tokens);
+}
+
+/* -------- whose a token is -------- */
+
+static void digest_of(mu_str token, uint8_t out[SHA256_DIGEST_SIZE])
+{
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, token.len, (const uint8_t *)token.ptr);
+    sha256_digest(&context, SHA256_DIGEST_SIZE, out);
+}
+
+static known_token *place_of(mu_api_tokens *tokens, const uint8_t *digest)
+{
+    return &tokens->known[(digest[0] | (uint32_t)digest[1] << 8) % N_KNOWN];
+}
+
+static const mu_api_client *find_known(mu_api_tokens *tokens, const uint8_t *digest, int64_t now_s)
+{
+    pthread_mutex_lock(&tokens->lock);
+    const known_token *place = place_of(tokens, digest);
+    bool is_known =
+        place->expires_s > now_s && memcmp(place->digest, digest, sizeof place->digest) == 0;
+    const mu_api_client *client = is_known ? place->client : NULL;
+    pthread_mutex_unlock(&tokens->lock);
+    return client;
+}
+
+static void remember(mu_api_tokens *tokens, const uint8_t *digest, int64_t expires_s,
+                     const mu_api_client *client)
+{
+    pthread_mutex_lock(&tokens->lock);
+    known_token *place = place_of(tokens, digest);
+    memcpy(place->digest, digest, sizeof place->digest);
+    place->expires_s = expires_s;
+    place->client = client;
+    pthread_mutex_unlock(&tokens->lock);
+}
+
+/* Who is no longer in the configuration has no valid token. */
+static const mu_api_client *client_of(const mu_api *api, const mu_jwt_claims *claims)
+{
+    for (size_t i = 0; i < api->options.n_clients; i++)
+        if (mu_str_equal(api->options.clients[i].api_key, claims->client_id) &&
+            mu_str_equal(api->options.clients[i].organization, claims->organization))
+            return &api->options.clients[i];
+    return NULL;
 }
 
 const mu_api_client *mu_api_tokens_find(const mu_api *api, mu_str text)
 {
-    const mu_api_client *found = NULL;
-    char digest[2 * SHA256_DIGEST_SIZE];
-    int64_t now_ms = mu_api_now_ms(api);
-    if (text.len != TOKEN_LEN)
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    int64_t now_s = mu_api_now_ms(api) / 1000;
+    mu_jwt_claims claims;
+    mu_arena arena;
+    if (api->tokens->key == NULL || text.len > MU_JWT_BYTES_MAX)
         return NULL;
     digest_of(text, digest);
-    pthread_mutex_lock(&api->tokens->lock);
-    for (size_t i = 0; found == NULL && i < api->tokens->n; i++)
-        if (memcmp(api->tokens->items[i].digest, digest, sizeof digest) == 0 &&
-            api->tokens->items[i].expires_ms > now_ms)
-            found = api->tokens->items[i].client;
-    pthread_mutex_unlock(&api->tokens->lock);
-    return found;
+    const mu_api_client *client = find_known(api->tokens, digest, now_s);
+    if (client != NULL)
+        return client;
+    mu_arena_init(&arena, SIZE_MAX);
+    if (mu_jwt_verify(api->tokens->key, &arena, text, ISSUER, now_s, &claims, NULL) == MU_OK)
+        client = client_of(api, &claims);
+    if (client != NULL)
+        remember(api->tokens, digest, claims.expires_s, client);
+    mu_arena_free(&arena);
+    return client;
 }
 
-/* The oldest ones that go: those that expired, and one more when all places are taken. */
-static size_t n_leaving(const mu_api_tokens *tokens, int64_t now_ms)
+static mu_code mint(const mu_api *api, mu_arena *arena, const mu_api_client *client, mu_str *out,
+                    mu_err *err)
 {
-    size_t n = 0;
-    while (n < tokens->n && n < EXPIRED_MAX && tokens->items[n].expires_ms <= now_ms)
-        n++;
-    return n == 0 && tokens->n == TOKENS_MAX ? 1 : n;
-}
-
-/* Needs the lock. */
-static mu_code add_token(mu_api *api, mu_arena *arena, const access_token *token, mu_err *err)
-{
-    mu_api_tokens *tokens = api->tokens;
-    mu_document_edit edits[EXPIRED_MAX + 1];
-    size_t n = n_leaving(tokens, mu_api_now_ms(api));
-    for (size_t i = 0; i < n; i++)
-        edits[i] =
-            (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
-                               .kind = KIND,
-                               .id = {tokens->items[i].digest, sizeof tokens->items[i].digest},
-                               .json = MU_STR("")};
-    mu_json json =
-        MU_JSON_OBJECT_OF(arena, {MU_STR("apiKey"), mu_json_of_string(token->client->api_key)},
-                          {MU_STR("organization"), mu_json_of_string(token->client->organization)},
-                          {MU_STR("expires"), mu_json_of_integer(token->expires_ms)});
-    edits[n] = (mu_document_edit){
-        .action = MU_DOCUMENT_ADD, .kind = KIND, .id = {token->digest, sizeof token->digest}};
-    MU_TRY(mu_json_text(arena, &json, &edits[n].json, err));
-    MU_TRY(mu_document_edit_all(api->options.documents, PLACE, mu_api_now_ms(api), (uint32_t)n + 1,
-                                edits, err));
-    memmove(tokens->items, tokens->items + n, (tokens->n - n) * sizeof *tokens->items);
-    tokens->n -= n;
-    tokens->items[tokens->n++] = *token;
-    return MU_OK;
-}
-
-static mu_code remember(mu_api *api, mu_arena *arena, const mu_api_client *client, mu_str text,
-                        mu_err *err)
-{
-    access_token token = {.expires_ms = mu_api_now_ms(api) + (int64_t)LIFETIME_S * 1000,
-                          .client = client};
-    digest_of(text, token.digest);
-    pthread_mutex_lock(&api->tokens->lock);
-    mu_code code = add_token(api, arena, &token, err);
-    pthread_mutex_unlock(&api->tokens->lock);
-    return code;
+    int64_t now_s = mu_api_now_ms(api) / 1000;
+    const mu_jwt_claims claims = {.issuer = ISSUER,
+                                  .subject = client->api_key,
+                                  .client_id = client->api_key,
+                                  .organization = client->organization,
+                                  .issued_s = now_s,
+                                  .expires_s = now_s + LIFETIME_S};
+    return mu_jwt_sign(api->tokens->key, arena, &claims, out, err);
 }
 
 /* -------- the endpoint -------- */
@@ -239,23 +225,35 @@ static mu_http_outcome post_token(mu_http_request *request, mu_http_response *re
     if (id.len == 0)
         return mu_api_problem(request, response, 400, MU_STR("invalid_request"),
                               MU_STR("the parameter client_id is missing"));
-    mu_str text = mu_api_hex(arena, TOKEN_LEN);
+    mu_str text;
     if (api->options.auth_mode == MU_AUTH_OPEN)
-        return give(response, text);
+        return give(response, mu_api_hex(arena, TOKEN_LEN));
     const mu_api_client *client = find_client(api, id, secret);
     if (client == NULL)
         return mu_api_problem(request, response, 401, MU_STR("invalid_client"),
                               MU_STR("client_id and client_secret name no client"));
     if (api->options.auth_mode == MU_AUTH_STATIC)
         return give(response, client->token);
-    if (remember(api, arena, client, text, &err) != MU_OK)
+    if (mint(api, arena, client, &text, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     return give(response, text);
+}
+
+/* The public key that tokens are checked with; none where they are not signed. */
+static mu_http_outcome get_keys(mu_http_request *request, mu_http_response *response, void *context)
+{
+    const mu_api *api = context;
+    mu_json json = mu_jwt_keys_json(api->tokens->key, mu_http_request_arena(request));
+    return mu_api_answer(response, 200, &json);
 }
 
 mu_code mu_api_add_token(mu_api *api, mu_http_router *router, mu_err *err)
 {
     static const mu_http_route routes[] = {
+        {.method = MU_HTTP_GET,
+         .pattern = "/ims/keys",
+         .handler = get_keys,
+         .flags = MU_HTTP_ON_WORKER},
         {.method = MU_HTTP_POST,
          .pattern = "/ims/token/v1",
          .handler = post_token,

@@ -44,7 +44,27 @@ static mu_auth_mode auth_mode_of(const mu_options *options)
 
 /* -------- clients -------- */
 
-static mu_code read_client(const mu_json *json, mu_api_client *out, mu_err *err)
+/* A list of texts; *out stays NULL where there is no such member. */
+static mu_code read_texts(mu_arena *arena, const mu_json *json, const char *name, uint32_t *n,
+                          const mu_str **out, mu_err *err)
+{
+    const mu_json *list = mu_json_member(json, mu_str_from(name));
+    if (list == NULL)
+        return MU_OK;
+    if (list->kind != MU_JSON_ARRAY)
+        return mu_fail(err, MU_E_INPUT, "\"%s\" of a client must be a list of texts", name);
+    mu_str *texts = MU_NEW_ARRAY(arena, mu_str, list->n + 1);
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (list->items[i].kind != MU_JSON_STRING)
+            return mu_fail(err, MU_E_INPUT, "\"%s\" of a client must be a list of texts", name);
+        texts[i] = list->items[i].string;
+    }
+    *n = list->n;
+    *out = texts;
+    return MU_OK;
+}
+
+static mu_code read_client(mu_arena *arena, const mu_json *json, mu_api_client *out, mu_err *err)
 {
     *out = (mu_api_client){
         .organization = mu_json_member_string(json, MU_STR("organization"), MU_STR("")),
@@ -54,10 +74,11 @@ static mu_code read_client(const mu_json *json, mu_api_client *out, mu_err *err)
     };
     if (out->organization.len == 0 || out->api_key.len == 0)
         return mu_fail(err, MU_E_INPUT, "every client needs an \"organization\" and an \"apiKey\"");
-    return MU_OK;
+    MU_TRY(read_texts(arena, json, "permissions", &out->n_permissions, &out->permissions, err));
+    return read_texts(arena, json, "sandboxes", &out->n_sandboxes, &out->sandboxes, err);
 }
 
-/* A file of [{"organization", "apiKey", "token" or "secret"}]. */
+/* A file of [{"organization", "apiKey", "token" or "secret", "permissions"?, "sandboxes"?}]. */
 static mu_code read_clients(mu_arena *arena, const char *path, mu_api_options *api, mu_err *err)
 {
     mu_str text;
@@ -73,7 +94,7 @@ static mu_code read_clients(mu_arena *arena, const char *path, mu_api_options *a
         return mu_fail(err, MU_E_INPUT, "%s must be a JSON list of clients", path);
     mu_api_client *clients = MU_NEW_ARRAY(arena, mu_api_client, json.n);
     for (uint32_t i = 0; i < json.n; i++)
-        MU_TRY(read_client(&json.items[i], &clients[i], err));
+        MU_TRY(read_client(arena, &json.items[i], &clients[i], err));
     api->clients = clients;
     api->n_clients = json.n;
     return MU_OK;
@@ -129,6 +150,7 @@ static mu_code open_api(server *s, mu_arena *arena, mu_err *err)
         .metrics = s->metrics,
         .settings = mu_audience_settings_default(),
         .n_threads = mu_options_threads(s->options),
+        .landing_folder = mu_str_from(mu_option_text(s->options, MU_OPTION_LANDING, "")),
         .duckdb_library = mu_str_from(mu_option_text(s->options, MU_OPTION_DUCKDB_LIBRARY, "")),
     };
     mu_str settings = mu_str_from(mu_option_text(s->options, MU_OPTION_SETTINGS, ""));
@@ -321,7 +343,9 @@ static const char *const paragraphs[] = {
     "Without --auth any client is let in with any token, and whatever organisation it names is "
     "the one there is; so it only listens on this machine. --auth static takes the tokens of "
     "--clients, --auth local-ims those that POST /ims/token/v3 gave to one of them. The file is a "
-    "JSON list: [{\"organization\":\"..\",\"apiKey\":\"..\",\"token\":\"..\",\"secret\":\"..\"}].",
+    "JSON list: [{\"organization\":\"..\",\"apiKey\":\"..\",\"token\":\"..\",\"secret\":\"..\"}]. "
+    "A client may also have \"permissions\", of segments:read and segments:write, without which it "
+    "may do everything, and \"sandboxes\", the names of those it may enter.",
     NULL};
 static const mu_option options_taken[] = {
     MU_OPTION_DATA,          MU_OPTION_LISTEN,         MU_OPTION_AUTH,
@@ -329,7 +353,7 @@ static const mu_option options_taken[] = {
     MU_OPTION_KEY,           MU_OPTION_PUBLIC_URL,     MU_OPTION_FOLD_BYTES,
     MU_OPTION_FOLD_SECONDS,  MU_OPTION_LOG_LEVEL,      MU_OPTION_NOW,
     MU_OPTION_KAFKA_BROKERS, MU_OPTION_KAFKA_TOPICS,   MU_OPTION_KAFKA_SETTINGS,
-    MU_OPTION_SETTINGS,      MU_OPTION_DUCKDB_LIBRARY,
+    MU_OPTION_SETTINGS,      MU_OPTION_DUCKDB_LIBRARY, MU_OPTION_LANDING,
 };
 static const mu_example examples[] = {
     {"On this machine, for clients of this machine.", "muster serve --data shop"},

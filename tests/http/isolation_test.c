@@ -485,6 +485,7 @@ typedef struct isolation_case {
 
 static const isolation_case cases[] = {
     {"GET", "/openapi.json", SHARED, NULL, NULL, NULL, NULL},
+    {"GET", "/ims/keys", SHARED, NULL, NULL, NULL, NULL},
     {"POST", "/ims/token/v1", SHARED, NULL, NULL, NULL, NULL},
     {"POST", "/ims/token/v2", SHARED, NULL, NULL, NULL, NULL},
     {"POST", "/ims/token/v3", SHARED, NULL, NULL, NULL, NULL},
