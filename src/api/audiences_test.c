@@ -525,6 +525,9 @@ static void what_the_other_service_made_can_be_deleted_here(void **state)
                    "{\"name\":\"meta\",\"audienceId\":\"meta-1\",\"namespace\":"
                    "\"aam\",\"originName\":\"CUSTOM_UPLOAD\"}");
     const char *id = api_text(&fixture, &made, "id");
+    api_answer shown = get(id);
+    api_assert_text(&fixture, &shown, "dependencies", "[]");
+    api_assert_text(&fixture, &shown, "isSystem", "false");
     const char *user = make_using("user of meta", "meta-1");
     refused("DELETE", path_of(id), NULL, 400, "UPAPI-113631-403", "400");
     api_expect(&fixture, 204, "DELETE", path_of(user), NULL);

@@ -54,6 +54,8 @@ mu_json mu_external_audience_json(mu_arena *arena, mu_str id, const mu_json *req
          mu_json_of_string(mu_json_member_string(request, MU_STR("customAudienceId"), id))},
         {MU_STR("type"), mu_json_of_string(MU_STR("ExternalSegment"))},
         {MU_STR("lifecycleState"), mu_json_of_string(MU_STR("published"))},
+        {MU_STR("dependencies"), mu_json_strings(arena, 0, NULL)},
+        {MU_STR("isSystem"), mu_json_of_boolean(false)},
         {MU_STR("saveSegmentMembership"), mu_json_of_boolean(true)}, {MU_STR("createdBy"), author},
         {MU_STR("lastModifiedBy"), author}, {MU_STR("creationTime"), mu_json_of_integer(now_ms)},
         {MU_STR("createEpoch"), mu_json_of_integer(now_ms / 1000)},
