@@ -12,28 +12,20 @@
 typedef struct editing {
     mu_audience_scene *scene;
     mu_refusal *refusal;
-    uint32_t n, capacity;
-    mu_document_edit *edits;
+    mu_edit_list list;
     bool is_outdated; /* somebody else changed one of them meanwhile: read again */
 } editing;
 
 static void add_edit(editing *e, mu_document_action action, mu_str kind, mu_str id, mu_str json,
                      uint64_t version_before)
 {
-    if (e->n == e->capacity) {
-        uint32_t capacity = e->capacity == 0 ? 8 : e->capacity * 2;
-        mu_document_edit *edits = MU_NEW_ARRAY(e->scene->arena, mu_document_edit, capacity);
-        if (e->n > 0)
-            memcpy(edits, e->edits, e->n * sizeof *edits);
-        e->edits = edits;
-        e->capacity = capacity;
-    }
-    e->edits[e->n++] = (mu_document_edit){.action = action,
-                                          .kind = kind,
-                                          .id = id,
-                                          .json = json,
-                                          .version_before = version_before,
-                                          .author = &e->scene->call->author};
+    const mu_document_edit edit = {.action = action,
+                                   .kind = kind,
+                                   .id = id,
+                                   .json = json,
+                                   .version_before = version_before,
+                                   .author = &e->scene->call->author};
+    mu_edit_list_add(&e->list, &edit);
 }
 
 static bool refuse_failed(editing *e, const mu_err *err)
@@ -65,39 +57,14 @@ static bool check_if_match(editing *e, const mu_audience *audience)
                      MU_STR("If-Match names another version than the present one"));
 }
 
-/* -------- versions -------- */
-
-static mu_str version_id(mu_arena *arena, mu_str id, uint64_t version)
-{
-    return mu_arena_format(arena, MU_STR_FMT "/%llu", MU_STR_ARG(id), (unsigned long long)version);
-}
-
-static bool has_version(const editing *e, mu_str id)
-{
-    const mu_audience_scene *scene = e->scene;
-    mu_document document;
-    return mu_document_get(scene->call->api->options.documents, scene->arena, scene->call->place,
-                           MU_AUDIENCE_VERSION_KIND, id, &document, NULL) == MU_OK;
-}
-
-/* From `last` down, as long as there are any. */
-static void remove_versions(editing *e, mu_str id, uint64_t last, uint32_t most)
-{
-    for (uint32_t i = 0; i < most && last > 0; i++, last--) {
-        mu_str version = version_id(e->scene->arena, id, last);
-        if (!has_version(e, version))
-            return;
-        add_edit(e, MU_DOCUMENT_REMOVE, MU_AUDIENCE_VERSION_KIND, version, MU_STR(""), 0);
-    }
-}
-
 static void keep_version(editing *e, mu_str id, uint64_t version, mu_str json)
 {
     uint64_t kept = (uint64_t)e->scene->call->api->options.settings.audience_versions_kept;
-    add_edit(e, MU_DOCUMENT_PUT, MU_AUDIENCE_VERSION_KIND, version_id(e->scene->arena, id, version),
-             json, 0);
+    add_edit(e, MU_DOCUMENT_PUT, MU_AUDIENCE_VERSION_KIND,
+             mu_audience_version_id(e->scene->arena, id, version), json, 0);
     if (version > kept)
-        remove_versions(e, id, version - kept, VERSIONS_REMOVED_MAX);
+        mu_audience_remove_versions(e->scene->workspace, &e->list, id, version - kept,
+                                    VERSIONS_REMOVED_MAX);
 }
 
 /* -------- what the client wants -------- */
@@ -268,7 +235,8 @@ static bool write(editing *e, const mu_audience *before, mu_str id, const mu_jso
              version);
     if (mu_json_get(stored, MU_STR("expression")) != NULL)
         keep_version(e, id, version + 1, json);
-    if (mu_shelves_edit(e->scene->workspace->shelves, now_ms, e->n, e->edits, &err) != MU_OK)
+    if (mu_shelves_edit(e->scene->workspace->shelves, now_ms, e->list.n, e->list.items, &err) !=
+        MU_OK)
         return refuse_failed(e, &err);
     return true;
 }
@@ -311,7 +279,7 @@ bool mu_audience_store(mu_audience_scene *scene, mu_audience_change change, mu_s
     bool done = false, is_outdated = true;
     mu_audience_books_lock(scene->workspace->books);
     for (int i = 0; !done && is_outdated && i < ATTEMPTS_MAX; i++) {
-        editing e = {.scene = scene, .refusal = refusal};
+        editing e = {.scene = scene, .refusal = refusal, .list = {.arena = scene->arena}};
         done = store_locked(&e, change, id, body, shown, etag);
         is_outdated = e.is_outdated;
     }
@@ -332,99 +300,68 @@ static bool refuse_dependents(editing *e, const mu_audience *audience)
                         MU_STR_ARG(audience->dependents[0]->id)));
 }
 
-/* The schedule without the audience; false when it does not name it. */
-static bool without_audience(mu_arena *arena, const mu_json *schedule, mu_str id, mu_json *out)
+static bool is_deletable(editing *e, const mu_audience *audience)
 {
-    const mu_json *properties = mu_json_get(schedule, MU_STR("properties"));
-    const mu_json *segments = mu_json_get(properties, MU_STR("segments"));
-    if (segments == NULL || segments->kind != MU_JSON_ARRAY)
+    if (!check_if_match(e, audience))
         return false;
-    mu_json *items = MU_NEW_ARRAY(arena, mu_json, segments->n);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < segments->n; i++)
-        if (segments->items[i].kind != MU_JSON_STRING ||
-            !mu_str_equal(segments->items[i].string, id))
-            items[n++] = segments->items[i];
-    if (n == segments->n)
-        return false;
-    mu_json changed = *properties;
-    mu_json_set(arena, &changed, MU_STR("segments"),
-                (mu_json){.kind = MU_JSON_ARRAY, .n = n, .items = items});
-    *out = *schedule;
-    mu_json_set(arena, out, MU_STR("properties"), changed);
-    return true;
+    return audience->n_dependents == 0 || refuse_dependents(e, audience);
 }
 
-static mu_code leave_schedules(editing *e, mu_str id, mu_err *err)
-{
-    mu_arena *arena = e->scene->arena;
-    const mu_shelf *shelf;
-    mu_code code = MU_OK;
-    MU_TRY(mu_shelf_acquire(e->scene->workspace->shelves, MU_SCHEDULE_KIND, &shelf, err));
-    for (uint32_t i = 0; code == MU_OK && i < shelf->n; i++) {
-        const mu_shelf_item *item = shelf->items[i];
-        mu_json changed;
-        mu_str json;
-        if (!without_audience(arena, &item->json, id, &changed))
-            continue;
-        code = mu_json_text(arena, &changed, &json, err);
-        if (code == MU_OK)
-            add_edit(e, MU_DOCUMENT_REPLACE, MU_SCHEDULE_KIND,
-                     mu_arena_copy(arena, item->document.id), json, item->document.version);
-    }
-    mu_shelf_release(shelf);
-    return code;
-}
-
-static void forget_external(editing *e, const mu_audience *audience)
-{
-    const mu_audience_scene *scene = e->scene;
-    mu_document document;
-    if (audience->is_external &&
-        mu_document_get(scene->call->api->options.documents, scene->arena, scene->call->place,
-                        MU_EXTERNAL_AUDIENCE_KIND, audience->id, &document, NULL) == MU_OK)
-        add_edit(e, MU_DOCUMENT_REMOVE, MU_EXTERNAL_AUDIENCE_KIND, audience->id, MU_STR(""), 0);
-}
-
-static bool delete_locked(editing *e, mu_str id)
+static bool delete_definition(editing *e, const mu_audience *audience)
 {
     mu_audience_scene *scene = e->scene;
     mu_err err;
-    if (mu_audience_scene_renew(scene, &err) != MU_OK)
-        return mu_refuse_failed(e->refusal, &err);
-    const mu_audience *audience = find_or_refuse(e, id);
-    if (audience == NULL || !check_if_match(e, audience))
-        return false;
-    if (audience->n_dependents > 0)
-        return refuse_dependents(e, audience);
     add_edit(e, MU_DOCUMENT_REMOVE, MU_AUDIENCE_KIND, audience->id, MU_STR(""), 0);
-    if (mu_shelf_find(scene->metrics, audience->id) != NULL)
-        add_edit(e, MU_DOCUMENT_REMOVE, MU_AUDIENCE_METRICS_KIND, audience->id, MU_STR(""), 0);
-    remove_versions(e, audience->id, audience->item->document.version, UINT32_MAX);
-    forget_external(e, audience);
-    if (leave_schedules(e, audience->id, &err) != MU_OK)
+    if (mu_audience_removal(scene->workspace, &e->list, audience->id,
+                            audience->item->document.version, &scene->call->author, &err) != MU_OK)
         return mu_refuse_failed(e->refusal, &err);
     const mu_membership_change change = {.action = MU_MEMBERSHIP_REMOVE,
                                          .audience_id = audience->id};
     const mu_membership_commit commit = {.now_ms = mu_api_now_ms(scene->call->api),
                                          .n_changes = 1,
                                          .changes = &change,
-                                         .n_edits = e->n,
-                                         .edits = e->edits};
+                                         .n_edits = e->list.n,
+                                         .edits = e->list.items};
     if (mu_memberships_commit(scene->workspace->memberships, &commit, NULL, &err) != MU_OK)
         return refuse_failed(e, &err);
     return true;
 }
 
+/* External audiences have documents of their own, which their engine removes under its lock: taken
+ * before that of the books, so ours is let go. The version says whether what was checked is still
+ * so. */
+static bool delete_external(editing *e, const mu_audience *audience)
+{
+    mu_audience_scene *scene = e->scene;
+    mu_err err;
+    if (mu_externals_remove(scene->call->api->externals, scene->workspace, audience->id,
+                            audience->item->document.version, &scene->call->author, &err) != MU_OK)
+        return refuse_failed(e, &err);
+    return true;
+}
+
+static bool delete_once(editing *e, mu_str id)
+{
+    mu_audience_books *books = e->scene->workspace->books;
+    mu_err err;
+    mu_audience_books_lock(books);
+    bool is_ready = mu_audience_scene_renew(e->scene, &err) == MU_OK;
+    if (!is_ready)
+        (void)mu_refuse_failed(e->refusal, &err);
+    const mu_audience *audience = is_ready ? find_or_refuse(e, id) : NULL;
+    is_ready = audience != NULL && is_deletable(e, audience);
+    bool done = is_ready && !audience->is_external && delete_definition(e, audience);
+    mu_audience_books_unlock(books);
+    return is_ready && audience->is_external ? delete_external(e, audience) : done;
+}
+
 bool mu_audience_delete(mu_audience_scene *scene, mu_str id, mu_refusal *refusal)
 {
     bool done = false, is_outdated = true;
-    mu_audience_books_lock(scene->workspace->books);
     for (int i = 0; !done && is_outdated && i < ATTEMPTS_MAX; i++) {
-        editing e = {.scene = scene, .refusal = refusal};
-        done = delete_locked(&e, id);
+        editing e = {.scene = scene, .refusal = refusal, .list = {.arena = scene->arena}};
+        done = delete_once(&e, id);
         is_outdated = e.is_outdated;
     }
-    mu_audience_books_unlock(scene->workspace->books);
     return done;
 }

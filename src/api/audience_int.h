@@ -10,9 +10,7 @@
 #define MU_API_AUDIENCE_INT_H
 
 #include "api/api_int.h"
-
-#define MU_AUDIENCE_VERSION_KIND MU_STR("audienceVersion") /* id: AUDIENCE/NUMBER */
-#define MU_AUDIENCE_METRICS_KIND MU_STR("audienceMetrics") /* id: the audience's */
+#include "audience/removal.h"
 
 /* Which path is asked: they differ in error codes and in what is visible. */
 typedef enum mu_audience_view {

@@ -9,8 +9,7 @@ static mu_code read_version(const mu_audience_scene *scene, const mu_audience *a
                             uint64_t number, mu_json *out, mu_err *err)
 {
     mu_document document;
-    mu_str id = mu_arena_format(scene->arena, MU_STR_FMT "/%llu", MU_STR_ARG(audience->id),
-                                (unsigned long long)number);
+    mu_str id = mu_audience_version_id(scene->arena, audience->id, number);
     return mu_api_document_get(scene->call->api, scene->arena, scene->call->place,
                                MU_AUDIENCE_VERSION_KIND, id, &document, out, err);
 }

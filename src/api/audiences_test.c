@@ -517,6 +517,26 @@ static api_answer send_with(const char *method, const char *path, const char *na
                             body == NULL ? MU_STR("") : mu_str_from(body));
 }
 
+static void what_the_other_service_made_can_be_deleted_here(void **state)
+{
+    (void)state;
+    api_answer made =
+        api_expect(&fixture, 200, "POST", "/data/core/ais/audiences?createAudienceMetaOnly=true",
+                   "{\"name\":\"meta\",\"audienceId\":\"meta-1\",\"namespace\":"
+                   "\"aam\",\"originName\":\"CUSTOM_UPLOAD\"}");
+    const char *id = api_text(&fixture, &made, "id");
+    api_answer shown = get(id);
+    api_assert_text(&fixture, &shown, "dependencies", "[]");
+    api_assert_text(&fixture, &shown, "isSystem", "false");
+    const char *user = make_using("user of meta", "meta-1");
+    refused("DELETE", path_of(id), NULL, 400, "UPAPI-113631-403", "400");
+    api_expect(&fixture, 204, "DELETE", path_of(user), NULL);
+    assert_int_equal(send_with("DELETE", path_of("meta-1"), "If-Match", "\"x\"", NULL).status, 412);
+    api_expect(&fixture, 204, "DELETE", path_of("meta-1"), NULL);
+    refused("GET", path_of(id), NULL, 404, "UPAPI-113430-404", "404");
+    refused("DELETE", path_of(id), NULL, 404, "UPAPI-113430-404", "404");
+}
+
 static void tags_tell_versions_apart(void **state)
 {
     (void)state;
@@ -1036,6 +1056,7 @@ int main(void)
         cmocka_unit_test(patches_that_are_wrong_change_nothing),
         cmocka_unit_test(a_put_replaces_what_a_client_may_set),
         cmocka_unit_test(an_external_audience_keeps_its_namespace_and_id),
+        cmocka_unit_test(what_the_other_service_made_can_be_deleted_here),
         cmocka_unit_test(tags_tell_versions_apart),
         cmocka_unit_test(writers_who_send_tags_lose_no_update),
         cmocka_unit_test(an_audience_on_the_default_policy_follows_it),

@@ -276,7 +276,9 @@ static mu_http_outcome post_metadata(mu_http_request *request, mu_http_response 
     if (mu_external_read_metadata(arena, &body, &details, &err) != MU_OK)
         return mu_api_fail(request, response, &err);
     mu_externals_lock(api->externals);
+    mu_audience_books_lock(workspace->books);
     mu_code code = make_metadata(call, workspace, arena, &details, &id, &err);
+    mu_audience_books_unlock(workspace->books);
     mu_externals_unlock(api->externals);
     if (code != MU_OK)
         return refuse_new(request, response, &err);
@@ -406,7 +408,7 @@ static mu_http_outcome delete_audience(mu_http_request *request, mu_http_respons
     mu_code code = mu_external_find(
         workspace, arena, mu_http_request_parameter(request, MU_STR("id")), &target, &err);
     if (code == MU_OK)
-        code = mu_externals_remove(api->externals, workspace, target.id, &call->author, &err);
+        code = mu_externals_remove(api->externals, workspace, target.id, 0, &call->author, &err);
     if (code == MU_E_CONFLICT)
         return unprocessable(request, response, err.text);
     if (code != MU_OK)

@@ -12,7 +12,9 @@
 #include "audience/workspace.h"
 #include "pql/pql.h"
 
-#define MU_AUDIENCE_KIND MU_STR("audience")
+#define MU_AUDIENCE_KIND         MU_STR("audience")
+#define MU_AUDIENCE_VERSION_KIND MU_STR("audienceVersion") /* id: AUDIENCE/NUMBER */
+#define MU_AUDIENCE_METRICS_KIND MU_STR("audienceMetrics") /* id: the audience's */
 
 typedef enum mu_lifecycle {
     MU_LIFECYCLE_DRAFT,

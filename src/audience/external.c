@@ -1,4 +1,5 @@
 #include "audience/external_int.h"
+#include "audience/removal.h"
 
 #include "base/file.h"
 #include "base/runner.h"
@@ -53,6 +54,8 @@ mu_json mu_external_audience_json(mu_arena *arena, mu_str id, const mu_json *req
          mu_json_of_string(mu_json_member_string(request, MU_STR("customAudienceId"), id))},
         {MU_STR("type"), mu_json_of_string(MU_STR("ExternalSegment"))},
         {MU_STR("lifecycleState"), mu_json_of_string(MU_STR("published"))},
+        {MU_STR("dependencies"), mu_json_strings(arena, 0, NULL)},
+        {MU_STR("isSystem"), mu_json_of_boolean(false)},
         {MU_STR("saveSegmentMembership"), mu_json_of_boolean(true)}, {MU_STR("createdBy"), author},
         {MU_STR("lastModifiedBy"), author}, {MU_STR("creationTime"), mu_json_of_integer(now_ms)},
         {MU_STR("createEpoch"), mu_json_of_integer(now_ms / 1000)},
@@ -158,6 +161,7 @@ static mu_code carry_out_operation(mu_externals *externals, mu_workspace *worksp
     mu_err failure;
     mu_arena_init(&arena, SIZE_MAX);
     pthread_mutex_lock(&externals->lock);
+    mu_audience_books_lock(workspace->books);
     mu_code code = mu_make_directories(mu_external_landing(&arena, workspace).ptr, err);
     if (code == MU_OK) {
         mu_code free = check_free(workspace, &operation->json, &failure);
@@ -167,6 +171,7 @@ static mu_code carry_out_operation(mu_externals *externals, mu_workspace *worksp
             code =
                 write_operation(workspace, &arena, operation, free == MU_OK ? NULL : &failure, err);
     }
+    mu_audience_books_unlock(workspace->books);
     pthread_mutex_unlock(&externals->lock);
     mu_arena_free(&arena);
     return code;
@@ -282,67 +287,34 @@ void mu_externals_unlock(mu_externals *externals)
 /* -------- removing -------- */
 
 /* Edits that remove what one audience has of a kind. */
-static mu_code add_removals(mu_workspace *workspace, mu_arena *arena, mu_str kind, mu_str id,
-                            const mu_author *author, uint32_t *n, mu_document_edit **edits,
-                            mu_err *err)
+static mu_code add_removals(mu_workspace *workspace, mu_edit_list *list, mu_str kind, mu_str id,
+                            const mu_author *author, mu_err *err)
 {
     const mu_shelf *shelf;
     MU_TRY(mu_shelf_acquire(workspace->shelves, kind, &shelf, err));
-    mu_document_edit *all = MU_NEW_ARRAY(arena, mu_document_edit, *n + shelf->n);
-    if (*n > 0)
-        memcpy(all, *edits, *n * sizeof *all);
     for (uint32_t i = 0; i < shelf->n; i++) {
         const mu_shelf_item *item = shelf->items[i];
         mu_str of = text_of(&item->json, "audienceId");
+        const mu_document_edit edit = {.action = MU_DOCUMENT_REMOVE,
+                                       .kind = kind,
+                                       .id = mu_arena_copy(list->arena, item->document.id),
+                                       .json = MU_STR(""),
+                                       .author = author};
         if (mu_str_equal(of, id) || mu_str_equal(text_of(&item->json, "$audienceId"), id) ||
             mu_str_equal(item->document.id, id))
-            all[(*n)++] = (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
-                                             .kind = kind,
-                                             .id = mu_arena_copy(arena, item->document.id),
-                                             .json = MU_STR(""),
-                                             .author = author};
+            mu_edit_list_add(list, &edit);
     }
     mu_shelf_release(shelf);
-    *edits = all;
     return MU_OK;
 }
 
-/* One document that may be there. */
-static void add_removal(mu_workspace *workspace, mu_arena *arena, mu_str kind, mu_str id,
-                        uint32_t *n, mu_document_edit *edits)
-{
-    mu_document document;
-    if (mu_document_get(workspace->options->documents, arena, workspace->place, kind, id, &document,
-                        NULL) == MU_OK)
-        edits[(*n)++] = (mu_document_edit){
-            .action = MU_DOCUMENT_REMOVE, .kind = kind, .id = document.id, .json = MU_STR("")};
-}
-
-/* Its metrics, and the versions that changes through /audiences left. */
-static mu_code add_companions(mu_workspace *workspace, mu_arena *arena, mu_str id, uint32_t *n,
-                              mu_document_edit **edits, mu_err *err)
-{
-    mu_document audience;
-    MU_TRY(mu_document_get(workspace->options->documents, arena, workspace->place, MU_AUDIENCE_KIND,
-                           id, &audience, err));
-    mu_document_edit *all = MU_NEW_ARRAY(arena, mu_document_edit, *n + audience.version + 1);
-    if (*n > 0)
-        memcpy(all, *edits, *n * sizeof *all);
-    add_removal(workspace, arena, MU_EXTERNAL_METRICS_KIND, id, n, all);
-    for (uint64_t version = 1; version <= audience.version; version++)
-        add_removal(
-            workspace, arena, MU_STR("audienceVersion"),
-            mu_arena_format(arena, MU_STR_FMT "/%llu", MU_STR_ARG(id), (unsigned long long)version),
-            n, all);
-    *edits = all;
-    return MU_OK;
-}
-
-static mu_code check_removable(mu_workspace *workspace, mu_str id, mu_err *err)
+/* *version: 0 for whatever it is; then that of the document. */
+static mu_code check_removable(mu_workspace *workspace, mu_str id, uint64_t *version, mu_err *err)
 {
     const mu_audience_book *book;
     MU_TRY(mu_audience_book_acquire(workspace->books, &book, err));
     const mu_audience *found = mu_audience_find(book, id);
+    uint64_t present = found == NULL ? 0 : found->item->document.version;
     mu_code code = MU_OK;
     if (found == NULL || !found->is_external)
         code = mu_fail(err, MU_E_NOT_FOUND, "there is no external audience " MU_STR_FMT,
@@ -350,42 +322,47 @@ static mu_code check_removable(mu_workspace *workspace, mu_str id, mu_err *err)
     else if (found->n_dependents > 0)
         code = mu_fail(err, MU_E_CONFLICT, "the audience " MU_STR_FMT " refers to it",
                        MU_STR_ARG(found->dependents[0]->id));
+    else if (*version != 0 && *version != present)
+        code = mu_fail(err, MU_E_CONFLICT, "somebody else has just changed the audience");
+    *version = present;
     mu_audience_book_release(book);
     return code;
 }
 
-static mu_code remove_all(mu_workspace *workspace, mu_arena *arena, mu_str id,
+static mu_code remove_all(mu_workspace *workspace, mu_arena *arena, mu_str id, uint64_t version,
                           const mu_author *author, mu_err *err)
 {
     static const char *const others[] = {"externalAudience", "externalRun", "externalOperation"};
-    MU_TRY(check_removable(workspace, id, err));
-    mu_document_edit *edits = MU_NEW(arena, mu_document_edit);
-    uint32_t n = 1;
-    *edits = (mu_document_edit){.action = MU_DOCUMENT_REMOVE,
-                                .kind = MU_AUDIENCE_KIND,
-                                .id = id,
-                                .json = MU_STR(""),
-                                .author = author};
+    mu_edit_list list = {.arena = arena};
+    const mu_document_edit own = {.action = MU_DOCUMENT_REMOVE,
+                                  .kind = MU_AUDIENCE_KIND,
+                                  .id = id,
+                                  .json = MU_STR(""),
+                                  .author = author};
+    MU_TRY(check_removable(workspace, id, &version, err));
+    mu_edit_list_add(&list, &own);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        MU_TRY(add_removals(workspace, arena, mu_str_from(others[i]), id, i == 0 ? author : NULL,
-                            &n, &edits, err));
-    MU_TRY(add_companions(workspace, arena, id, &n, &edits, err));
+        MU_TRY(add_removals(workspace, &list, mu_str_from(others[i]), id, i == 0 ? author : NULL,
+                            err));
+    MU_TRY(mu_audience_removal(workspace, &list, id, version, author, err));
     const mu_membership_change change = {.action = MU_MEMBERSHIP_REMOVE, .audience_id = id};
     const mu_membership_commit commit = {.now_ms = mu_workspace_now_ms(workspace),
                                          .n_changes = 1,
                                          .changes = &change,
-                                         .n_edits = n,
-                                         .edits = edits};
+                                         .n_edits = list.n,
+                                         .edits = list.items};
     return mu_memberships_commit(workspace->memberships, &commit, NULL, err);
 }
 
 mu_code mu_externals_remove(mu_externals *externals, mu_workspace *workspace, mu_str id,
-                            const mu_author *author, mu_err *err)
+                            uint64_t version, const mu_author *author, mu_err *err)
 {
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
     pthread_mutex_lock(&externals->lock);
-    mu_code code = remove_all(workspace, &arena, id, author, err);
+    mu_audience_books_lock(workspace->books);
+    mu_code code = remove_all(workspace, &arena, id, version, author, err);
+    mu_audience_books_unlock(workspace->books);
     pthread_mutex_unlock(&externals->lock);
     mu_arena_free(&arena);
     return code;

@@ -32,10 +32,12 @@ void mu_externals_unlock(mu_externals *externals);
 /* Until nothing is under way; for tests. */
 void mu_externals_wait_idle(mu_externals *externals);
 
-/* Removes the audience, what belongs to it and its memberships, in one transaction. MU_E_NOT_FOUND;
- * MU_E_CONFLICT: others refer to it. Takes the lock. */
+/* Removes the audience, what belongs to it and its memberships, in one transaction. `version`: of
+ * its document, 0 for whatever it is. MU_E_NOT_FOUND; MU_E_CONFLICT: others refer to it, or it has
+ * another version, or a schedule that names it changed meanwhile. Takes the lock, then that of the
+ * sandbox's books. */
 MU_CHECKED mu_code mu_externals_remove(mu_externals *externals, mu_workspace *workspace, mu_str id,
-                                       const mu_author *author, mu_err *err);
+                                       uint64_t version, const mu_author *author, mu_err *err);
 
 /* The path of a request as it lies below the landing folder, a part of `text`. MU_E_INPUT: it is
  * absolute, leads out of it, or has names that begin with a dot. */

@@ -118,9 +118,6 @@ MU_CHECKED mu_code mu_external_members_finish(mu_external_members *members, cons
 
 /* -------- external_run.c: one ingestion -------- */
 
-/* What audiences show as metrics (api.md 8.9), by the audience's id. */
-#define MU_EXTERNAL_METRICS_KIND MU_STR("audienceMetrics")
-
 /* Carries out the run of this document and stores how it ended; MU_E_CANCELLED when the runner is
  * to stop, then it is taken up again. */
 MU_CHECKED mu_code mu_external_run(mu_externals *externals, mu_workspace *workspace,

@@ -307,7 +307,7 @@ static mu_code metrics_edit(ingestion *g, uint64_t n_members, int64_t now_ms, mu
                                                        mu_json_of_integer((int64_t)n_members)})},
         {MU_STR("createEpoch"), now}, {MU_STR("updateEpoch"), now});
     *out =
-        (mu_document_edit){.action = MU_DOCUMENT_PUT, .kind = MU_EXTERNAL_METRICS_KIND, .id = id};
+        (mu_document_edit){.action = MU_DOCUMENT_PUT, .kind = MU_AUDIENCE_METRICS_KIND, .id = id};
     return mu_json_text(&g->arena, &json, &out->json, err);
 }
 
