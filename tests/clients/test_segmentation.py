@@ -108,7 +108,7 @@ class SegmentationTest(harness.ClientTest):
 
     def test_jobs(self):
         first, second = self.definition()["id"], self.definition()["id"]
-        made = self.segmentation.createJob([{"segmentId": first}, {"segmentId": second}])
+        made = self.segmentation.createJob([first, second])
         self.assertIn(made["status"], ("NEW", "QUEUED"))
         done = self.finished(self.segmentation.getJob, made["id"])
         self.assertEqual(done["metrics"]["segmentedProfileCounter"],

@@ -26,6 +26,10 @@
 #define EXPORT_WITH(more)                                                                          \
     "{\"destination\":{\"datasetId\":\"9261ceef0b969e70ac20f151\"},\"schema\":{\"name\":\"_xdm."   \
     "context.profile\"}" more "}"
+#define EXTERNAL                                                                                   \
+    "{\"name\":\"New\",\"originName\":\"CUSTOM_UPLOAD\",\"fields\":[{\"name\":\"email\",\"type\":" \
+    "\"string\",\"identityNs\":\"email\"}],\"sourceSpec\":{\"params\":{\"path\":\"a.csv\","        \
+    "\"type\":\"file\"}}}"
 #define DATASET "9261ceef0b969e70ac20f151"
 #define HEADERS                                                                                    \
     "Authorization: Bearer t\r\nx-api-key: k\r\nx-gw-ims-org-id: " LUMA_SERVER_ORGANIZATION        \
@@ -101,6 +105,8 @@ static int start(void **state)
     keep("export", 200, UPS "/export/jobs",
          "{\"destination\":{\"datasetId\":\"" DATASET "\"},\"schema\":" PROFILE "}", "id");
     wait_for(UPS "/export/jobs/<export>", "status", "SUCCEEDED");
+    keep("operation", 202, AIS "/external-audience", EXTERNAL, "operationId");
+    wait_for(AIS "/external-audience/operations/<operation>", "status", "SUCCESS");
     return 0;
 }
 
@@ -247,6 +253,38 @@ static const endpoint endpoints[] = {
       {"filter.emptyProfiles", "F"},
       {"additionalFields", "O"},
       {"additionalFields.eventList", "O"}}},
+    {"POST",
+     AIS "/external-audience",
+     EXTERNAL,
+     {{"name", "*T"},
+      {"description", "T"},
+      {"customAudienceId", "T"},
+      {"fields", "*"},
+      {"sourceSpec", "*"},
+      {"sourceSpec.params.path", "*T"},
+      {"sourceSpec.params.type", "*"},
+      {"ttlInDays", ""},
+      {"audienceType", ""},
+      {"originName", "*T"},
+      {"namespace", "T"},
+      {"labels", "L"},
+      {"tags", "L"}}},
+    {"PATCH",
+     AIS "/external-audience/<external>",
+     "{}",
+     {{"description", "T"}, {"labels", "L"}, {"fields", "L"}, {"ttlInDays", ""}, {"name", ""}}},
+    {"POST",
+     AIS "/external-audience/<external>/runs",
+     "{\"dataFilterStartTime\":1}",
+     {{"dataFilterStartTime", "*"}, {"dataFilterEndTime", ""}, {"differentialIngestion", ""}}},
+    {"POST",
+     AIS "/audiences?createAudienceMetaOnly=true",
+     "{\"name\":\"x\",\"namespace\":\"AO\",\"originName\":\"x\",\"audienceId\":\"x\"}",
+     {{"name", "*T"},
+      {"audienceId", "*T"},
+      {"namespace", "*T"},
+      {"originName", "*T"},
+      {"description", "T"}}},
 };
 
 #define N_ENDPOINTS (sizeof endpoints / sizeof endpoints[0])
@@ -450,6 +488,14 @@ static const struct broken {
      EXPORT_WITH(",\"filter\":{\"segmentQualificationTime\":{\"startTime\":\"2026-01-02T00:00:"
                  "00Z\",\"endTime\":\"2026-01-01T00:00:00Z\"}}")},
     {"POST", UPS "/export/jobs", EXPORT_WITH(",\"mergePolicy\":{\"id\":\"none\"}")},
+    {"POST", AIS "/audiences",
+     "{\"name\":\"x\",\"namespace\":\"AO\",\"originName\":\"x\",\"audienceId\":\"x\"}"},
+    {"POST", AIS "/audiences?createAudienceMetaOnly=true",
+     "{\"name\":\"x\",\"namespace\":\"AO\",\"originName\":\"x\",\"audienceId\":\"theirs\"}"},
+    {"PATCH", AIS "/external-audience/<external>", "{\"ttlInDays\":91}"},
+    {"PATCH", AIS "/external-audience/<external>", "{\"ttlInDays\":0}"},
+    {"POST", AIS "/external-audience/<external>/runs",
+     "{\"dataFilterStartTime\":5,\"dataFilterEndTime\":4}"},
 };
 
 static void rules_that_are_broken_are_refused(void **state)
