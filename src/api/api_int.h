@@ -97,7 +97,6 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
 mu_api_resource mu_api_add_segment_jobs;
 mu_api_resource mu_api_add_export_jobs;
 mu_api_resource mu_api_add_external_audiences;
-mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;
 mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff, mu_api_add_muster_explain;
 mu_api_resource mu_api_add_previews;
 mu_api_resource mu_api_add_search, mu_api_add_folders, mu_api_add_schedules;

@@ -175,8 +175,8 @@ static void read_model(reading *r, mu_estimate_request *out)
     const mu_str model = MU_STR("xdm.model.");
     mu_str name = text_member(r, "predicateModel");
     if (mu_str_starts_with(name, model))
-        name = mu_arena_format(r->arena, "_xdm.context." MU_STR_FMT,
-                               (int)(name.len - model.len), name.ptr + model.len);
+        name = mu_arena_format(r->arena, "_xdm.context." MU_STR_FMT, (int)(name.len - model.len),
+                               name.ptr + model.len);
     if (mu_str_equal(name, MU_STR("_xom.context.account")))
         name = MU_STR("_xdm.context.account");
     out->schema_name = name;

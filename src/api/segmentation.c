@@ -49,9 +49,9 @@ void mu_api_segmentation_stop(mu_api *api)
 {
     mu_externals_free(api->externals);
     mu_exports_free(api->exports);
-    mu_segment_jobs_free(api->jobs);
-    mu_estimates_free(api->estimates);
     mu_searches_free(api->searches);
+    mu_estimates_free(api->estimates);
+    mu_segment_jobs_free(api->jobs);
     mu_workspaces_free(api->workspaces);
 }
 
