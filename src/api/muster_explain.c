@@ -254,11 +254,12 @@ typedef struct excluded {
 
 static excluded find_exclusion(const explaining *e, const mu_reference_context *context)
 {
+    int64_t events_max = e->ask.workspace->options->settings.events_max; /* 0: any number */
     mu_exclusion_rules rules;
     excluded out = {0};
     uint32_t trips;
     mu_exclusion_rules_make(e->arena, mu_snapshot_schema(e->prepared->snapshot),
-                            e->ask.workspace->options->settings.events_max, &rules);
+                            events_max > 0 ? events_max : -1, &rules);
     if (e->subjects[e->subject].excludes_opt_out && rules.opt_out != NULL)
         out.by_opt_out = mu_reference_is_member(e->arena, context, rules.opt_out, &trips);
     if (rules.many_events != NULL)
