@@ -26,6 +26,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_audiences,
     mu_api_add_audience_versions,
     mu_api_add_segment_definitions,
+    mu_api_add_segment_jobs,
     mu_api_add_conversion,
     mu_api_add_export_jobs,
     mu_api_add_external_audiences,

@@ -94,6 +94,7 @@ mu_api_resource mu_api_add_sandboxes, mu_api_add_token, mu_api_add_merge_policie
     mu_api_add_identity_settings, mu_api_add_entities, mu_api_add_preview, mu_api_add_system_jobs,
     mu_api_add_audit, mu_api_add_audiences, mu_api_add_audience_versions,
     mu_api_add_segment_definitions, mu_api_add_conversion;
+mu_api_resource mu_api_add_segment_jobs;
 mu_api_resource mu_api_add_export_jobs;
 mu_api_resource mu_api_add_external_audiences;
 mu_api_resource mu_api_add_muster_evaluate, mu_api_add_muster_diff;

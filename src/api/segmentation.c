@@ -29,6 +29,7 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
                                            .metrics = api->options.metrics};
     MU_TRY(mu_workspaces_new(&options, &api->workspaces, err));
     MU_TRY(open_workspaces(api, err));
+    MU_TRY(mu_segment_jobs_new(api->workspaces, &api->jobs, err));
     const mu_exports_options exports = {.workspaces = api->workspaces,
                                         .jobs = api->jobs,
                                         .duckdb_library = api->options.duckdb_library};
@@ -40,6 +41,7 @@ void mu_api_segmentation_stop(mu_api *api)
 {
     mu_externals_free(api->externals);
     mu_exports_free(api->exports);
+    mu_segment_jobs_free(api->jobs);
     mu_workspaces_free(api->workspaces);
 }
 

@@ -24,6 +24,9 @@ MU_CHECKED mu_code mu_subjects_of(mu_arena *arena, const mu_audience_book *book,
                                   const mu_str *ids, uint32_t *n_out, mu_subject **out,
                                   mu_err *err);
 
+/* Why an audience (NULL: there is none) cannot be evaluated; NULL when it can. */
+const char *mu_subject_refusal(const mu_audience *audience);
+
 /* How identities are stitched, instead of what merge policies say (api.md 14.1, graphType). */
 typedef enum mu_graph_type { MU_GRAPH_OF_POLICY, MU_GRAPH_NONE, MU_GRAPH_PDG } mu_graph_type;
 

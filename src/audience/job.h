@@ -31,7 +31,9 @@ typedef struct mu_segment_job_request {
     mu_str schema_name, profile_instance_id; /* empty: the defaults */
     bool all;                                /* "*" */
     uint32_t n_ids;
-    const mu_str *ids; /* duplicates collapse */
+    const mu_str *ids;       /* duplicates collapse */
+    bool is_development;     /* the sandbox: more runs a year where limits are enforced (A47) */
+    const mu_author *author; /* NULL: the server itself */
 } mu_segment_job_request;
 
 /* Stores it as NEW; *id in `arena`. MU_E_INPUT names every id that cannot be evaluated, and
@@ -43,6 +45,11 @@ MU_CHECKED mu_code mu_segment_jobs_create(mu_segment_jobs *jobs, mu_workspace *w
 /* Asks for its end; nothing happens to one that has ended. MU_E_NOT_FOUND. */
 MU_CHECKED mu_code mu_segment_jobs_cancel(mu_segment_jobs *jobs, mu_workspace *workspace, mu_str id,
                                           mu_err *err);
+
+/* How far the evaluation of a running job is, in rows; false when it does not run, or just began.
+ */
+bool mu_segment_jobs_progress(mu_segment_jobs *jobs, const mu_workspace *workspace, mu_str id,
+                              uint64_t *done, uint64_t *all);
 
 /* A job of this schedule waits or runs. */
 MU_CHECKED mu_code mu_segment_jobs_is_busy(mu_segment_jobs *jobs, mu_workspace *workspace,

@@ -374,11 +374,20 @@ static mu_code write_changes(mu_member_writer *writer, state *made,
                              const mu_membership_commit *commit, mu_membership_counts *counts,
                              mu_err *err)
 {
-    mu_membership_counts uncounted;
     for (uint32_t i = 0; i < commit->n_changes; i++)
-        MU_TRY(change_one(writer, made, commit, &commit->changes[i],
-                          counts == NULL ? &uncounted : &counts[i], err));
+        MU_TRY(change_one(writer, made, commit, &commit->changes[i], &counts[i], err));
     return mu_member_writer_finish(writer, err);
+}
+
+static mu_code edit_with(mu_memberships *memberships, const mu_membership_commit *commit,
+                         const mu_membership_counts *counts, const mu_member_writer *written,
+                         mu_err *err)
+{
+    uint32_t n = commit->n_edits;
+    const mu_document_edit *edits = commit->edits;
+    if (commit->make_edits != NULL)
+        MU_TRY(commit->make_edits(commit->context, counts, &n, &edits, err));
+    return edit(memberships, commit->now_ms, n, edits, written, false, err);
 }
 
 static mu_code commit_changes(mu_memberships *memberships, const mu_membership_commit *commit,
@@ -391,8 +400,7 @@ static mu_code commit_changes(mu_memberships *memberships, const mu_membership_c
     if (code == MU_OK)
         code = write_changes(&writer, made, commit, counts, err);
     if (code == MU_OK)
-        code =
-            edit(memberships, commit->now_ms, commit->n_edits, commit->edits, &writer, false, err);
+        code = edit_with(memberships, commit, counts, &writer, err);
     if (code == MU_OK) {
         add_file(memberships, (manifest_file){writer.number, writer.n_bytes});
         publish(memberships, made);
@@ -448,14 +456,19 @@ mu_code mu_memberships_commit(mu_memberships *memberships, const mu_membership_c
                               mu_membership_counts *counts, mu_err *err)
 {
     mu_code code;
+    mu_membership_counts *own =
+        counts != NULL ? counts : calloc((size_t)commit->n_changes + 1, sizeof *own);
+    MU_ASSERT(own != NULL);
     pthread_mutex_lock(&memberships->commit_lock);
     if (commit->n_changes == 0) {
-        code = edit(memberships, commit->now_ms, commit->n_edits, commit->edits, NULL, false, err);
+        code = edit_with(memberships, commit, own, NULL, err);
     } else {
-        code = commit_changes(memberships, commit, counts, err);
+        code = commit_changes(memberships, commit, own, err);
         if (code == MU_OK && should_rewrite(memberships))
             rewrite(memberships, commit->now_ms);
     }
     pthread_mutex_unlock(&memberships->commit_lock);
+    if (counts == NULL)
+        free(own);
     return code;
 }

@@ -97,6 +97,11 @@ typedef struct mu_membership_commit {
     const mu_pid_set *alive;
     uint32_t n_edits;
     const mu_document_edit *edits;
+    /* NULL, or makes the edits instead, once what changes is known: `counts` of all changes. What
+     * it gives lives until the commit returns. */
+    mu_code (*make_edits)(void *context, const mu_membership_counts *counts, uint32_t *n_edits,
+                          const mu_document_edit **edits, mu_err *err);
+    void *context;
 } mu_membership_commit;
 MU_CHECKED mu_code mu_memberships_commit(mu_memberships *memberships,
                                          const mu_membership_commit *commit,

@@ -57,7 +57,7 @@ static void place(choosing *c, const mu_audience *audience)
     }
 }
 
-static const char *why_not(const mu_audience *audience)
+const char *mu_subject_refusal(const mu_audience *audience)
 {
     if (audience == NULL)
         return "there is no such audience";
@@ -74,7 +74,7 @@ static mu_code check_ids(const choosing *c, uint32_t n, const mu_str *ids, mu_er
     mu_buf buf;
     mu_buf_init(&buf, SIZE_MAX);
     for (uint32_t i = 0; i < n; i++) {
-        const char *reason = why_not(mu_audience_find(c->book, ids[i]));
+        const char *reason = mu_subject_refusal(mu_audience_find(c->book, ids[i]));
         if (reason != NULL)
             mu_buf_add_format(&buf, "%s" MU_STR_FMT ": %s", buf.len == 0 ? "" : "; ",
                               MU_STR_ARG(ids[i]), reason);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "api/api_int.h"
 #include "http/http_int.h"
 #include "tests/support/api_fixture.h"
 
@@ -45,6 +46,7 @@
 #define SEGMENTS  "/data/core/ups/segment/definitions"
 #define VERSIONS  "/data/core/ups/muster/audiences"
 #define MUSTER    "/data/core/ups/muster"
+#define SEGJOBS   "/data/core/ups/segment/jobs"
 
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
@@ -225,6 +227,9 @@ static void make_job(void)
     keep("spare", api_text(&fixture, &answer, "0") + strlen("@/dataSets/"));
     answer = must("prod", "POST", JOBS, "{\"dataSetId\":\"<spare>\"}");
     keep("job", api_text(&fixture, &answer, "id"));
+    answer = must("prod", "POST", SEGJOBS, "[{\"segmentId\":\"<audience>\"}]");
+    keep("segment-job", api_text(&fixture, &answer, "id"));
+    mu_segment_jobs_wait_idle(fixture.api->jobs);
     for (int i = 0; i < 500; i++) {
         answer = must("prod", "GET", JOBS "/<job>", NULL);
         if (strcmp(api_text(&fixture, &answer, "status"), "COMPLETED") == 0)
@@ -520,6 +525,12 @@ static const isolation_case cases[] = {
     {"POST", MUSTER "/diff", HIDES, MUSTER "/diff",
      "{\"segmentId\":\"<audience>\",\"expression\":{\"value\":\"homeAddress.city != null\"}}", NULL,
      "\"before\""},
+    {"GET", SEGJOBS, HIDES, SEGJOBS, NULL, NULL, NULL},
+    {"GET", SEGJOBS "/{id}", HIDES, SEGJOBS "/<segment-job>", NULL, NULL, NULL},
+    {"POST", SEGJOBS "/bulk-get", HIDES, SEGJOBS "/bulk-get", "[\"<segment-job>\"]", NULL, NULL},
+    {"POST", SEGJOBS, MISSES, SEGJOBS, "[{\"segmentId\":\"<audience>\"}]", SEGJOBS, NULL},
+    {"DELETE", SEGJOBS "/{id}", MISSES, SEGJOBS "/<segment-job>", NULL, SEGJOBS "/<segment-job>",
+     NULL},
     {"GET", SEGMENTS, HIDES, SEGMENTS, NULL, NULL, NULL},
     {"GET", SEGMENTS "/{id}", HIDES, SEGMENTS "/<audience>", NULL, NULL, NULL},
     {"POST", SEGMENTS "/bulk-get", HIDES, SEGMENTS "/bulk-get", "[\"<audience>\"]", NULL, NULL},
