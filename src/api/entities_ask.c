@@ -1,5 +1,6 @@
 /* entities_ask.c -- what a request to /access/entities asks, from its query or its body. */
 #include "api/entities_int.h"
+#include "audience/segment_membership.h"
 
 #include "base/number.h"
 #include "identity/xid.h"
@@ -158,6 +159,8 @@ void mu_entity_ask_end(mu_entity_ask *ask)
     for (uint32_t i = 0; i < ask->n_held; i++)
         mu_snapshot_release(ask->held[i]);
     ask->n_held = 0;
+    mu_segment_view_release(ask->segments);
+    ask->segments = NULL;
 }
 
 /* -------- a query -------- */

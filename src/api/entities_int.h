@@ -53,6 +53,7 @@ typedef struct mu_entity_ask {
     const mu_graph_namespace *namespaces;
     mu_hidden hidden;
     int64_t now_ms;
+    struct mu_segment_view *segments; /* memberships, once somebody asked; NULL before */
     /* What answers share with, until mu_entity_ask_end. */
     uint32_t n_held, held_capacity;
     mu_snapshot **held;

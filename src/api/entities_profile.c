@@ -1,5 +1,6 @@
 /* entities_profile.c -- one profile as look-ups show it. */
 #include "api/entities_int.h"
+#include "audience/segment_membership.h"
 
 #include <stdlib.h>
 
@@ -41,7 +42,8 @@ mu_code mu_entity_view(mu_entity_ask *ask, const mu_entity_target *target, bool 
     if (code != MU_OK)
         return mu_fail(err, code, "%s", problem.text);
     hold(ask, lookup->snapshot);
-    mu_content visible = mu_hidden_apply(ask->arena, &ask->hidden, lookup->schema, &lookup->content);
+    mu_content visible =
+        mu_hidden_apply(ask->arena, &ask->hidden, lookup->schema, &lookup->content);
     uint32_t place = place_of(&visible.cluster, target->identity);
     if (place == UINT32_MAX)
         return MU_OK;
@@ -132,10 +134,40 @@ static mu_json identity_graph(const mu_entity_ask *ask, const mu_graph_cluster *
 
 /* -------- the answer -------- */
 
-static mu_json entity_of(const mu_entity_ask *ask, const mu_graph_cluster *cluster,
-                         const mu_profile_view *view)
+static bool wants_memberships(const mu_entity_ask *ask)
+{
+    bool wants = !ask->has_fields;
+    for (uint32_t i = 0; i < ask->n_fields; i++)
+        wants |= mu_str_starts_with(ask->fields[i], MU_STR("segmentMembership"));
+    return wants;
+}
+
+/* What this service knows, laid over what was sent. */
+static mu_code add_memberships(mu_entity_ask *ask, uint32_t pid, mu_json *all, mu_err *err)
+{
+    mu_workspace *workspace;
+    const mu_segment_item *items;
+    mu_api_call *call = ask->call;
+    if (!wants_memberships(ask))
+        return MU_OK;
+    if (ask->segments == NULL) {
+        MU_TRY(mu_workspaces_get(call->api->workspaces, call->place, call->sandbox->live,
+                                 &workspace, err));
+        MU_TRY(mu_segment_view_acquire(workspace, ask->now_ms, &ask->segments, err));
+    }
+    uint32_t n = mu_segment_items_of(ask->segments, pid, ask->arena, &items);
+    if (n > 0)
+        mu_json_set(ask->arena, all, MU_STR("segmentMembership"),
+                    mu_segment_membership_json(ask->arena, n, items,
+                                               mu_json_member(all, MU_STR("segmentMembership"))));
+    return MU_OK;
+}
+
+static mu_code entity_of(mu_entity_ask *ask, const mu_graph_cluster *cluster,
+                         const mu_profile_view *view, mu_json *out, mu_err *err)
 {
     mu_json all = mu_entity_json_of(ask->arena, view->attributes);
+    MU_TRY(add_memberships(ask, cluster->pid, &all, err));
     const shown_identity *list = shown_identities(ask, cluster, view);
     mu_json_set(ask->arena, &all, MU_STR("identityMap"),
                 identity_map(ask, view->n_identities, list));
@@ -147,22 +179,26 @@ static mu_json entity_of(const mu_entity_ask *ask, const mu_graph_cluster *clust
     if (ask->wants_identities)
         mu_json_set(ask->arena, &entity, MU_STR("identities"),
                     identity_list(ask, view->n_identities, list));
-    return entity;
+    *out = entity;
+    return MU_OK;
 }
 
-static mu_json profile_json(const mu_entity_ask *ask, const mu_entity_target *target,
-                            const mu_graph_cluster *cluster, const mu_profile_view *view)
+static mu_code profile_json(mu_entity_ask *ask, const mu_entity_target *target,
+                            const mu_graph_cluster *cluster, const mu_profile_view *view,
+                            mu_json *out, mu_err *err)
 {
     mu_arena *arena = ask->arena;
-    return MU_JSON_OBJECT_OF(
+    mu_json entity;
+    MU_TRY(entity_of(ask, cluster, view, &entity, err));
+    *out = MU_JSON_OBJECT_OF(
         arena, {MU_STR("entityId"), mu_json_of_string(target->xid)},
         {MU_STR("mergePolicy"),
          MU_JSON_OBJECT_OF(arena, {MU_STR("id"), mu_json_of_string(ask->policy.id)})},
         {MU_STR("sources"), mu_json_strings(arena, view->n_sources, view->sources)},
         {MU_STR("tags"), mu_json_strings(arena, view->n_tags, view->tags)},
-        {MU_STR("identityGraph"), identity_graph(ask, cluster, view)},
-        {MU_STR("entity"), entity_of(ask, cluster, view)},
+        {MU_STR("identityGraph"), identity_graph(ask, cluster, view)}, {MU_STR("entity"), entity},
         {MU_STR("lastModifiedAt"), mu_entity_json_time(arena, view->last_modified_ms)});
+    return MU_OK;
 }
 
 mu_code mu_entity_profile(mu_entity_ask *ask, const mu_entity_target *target, mu_entity_answer *out,
@@ -180,6 +216,5 @@ mu_code mu_entity_profile(mu_entity_ask *ask, const mu_entity_target *target, mu
         return MU_OK;
     }
     out->status = 200;
-    out->json = profile_json(ask, target, &lookup.content.cluster, &view);
-    return MU_OK;
+    return profile_json(ask, target, &lookup.content.cluster, &view, &out->json, err);
 }
