@@ -6,6 +6,7 @@
 #include "ingest/batch_files.h"
 #include "ingest/file_name.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static mu_batch_folder folder_of(const mu_workspace *workspace, mu_arena *arena, mu_str batch_id)
@@ -49,7 +50,7 @@ typedef struct batch_writing {
 } batch_writing;
 
 static mu_code write_rows(const batch_writing *b, mu_export_format format, const char *path,
-                          uint64_t *n_bytes, size_t *line_max_bytes, mu_err *err)
+                          mu_export_written *out, size_t *line_max_bytes, mu_err *err)
 {
     row_writing w = {.format = format, .root = mu_export_source_root(b->writing->source)};
     MU_TRY(mu_export_file_create(path, &w.file, err));
@@ -61,8 +62,9 @@ static mu_code write_rows(const batch_writing *b, mu_export_format format, const
         mu_export_file_abandon(&w.file);
         return code;
     }
+    out->rows_ms = mu_workspace_now_ms(b->writing->workspace);
     code = mu_export_file_finish(&w.file, err);
-    *n_bytes = w.file.n_bytes;
+    out->n_bytes = w.file.n_bytes;
     *line_max_bytes = w.line_max_bytes;
     return code;
 }
@@ -91,7 +93,7 @@ static mu_code convert(const batch_writing *b, mu_str rows, size_t line_max_byte
     return code;
 }
 
-static mu_code write_file(const batch_writing *b, uint64_t *n_bytes, mu_err *err)
+static mu_code write_file(const batch_writing *b, mu_export_written *out, mu_err *err)
 {
     mu_export_format format = b->writing->plan->format;
     mu_str name = mu_arena_format(b->arena, "profiles." MU_STR_FMT,
@@ -99,11 +101,11 @@ static mu_code write_file(const batch_writing *b, uint64_t *n_bytes, mu_err *err
     mu_str target = mu_path_joined(b->arena, b->files, name);
     size_t line_max_bytes;
     if (format != MU_EXPORT_PARQUET)
-        return write_rows(b, format, target.ptr, n_bytes, &line_max_bytes, err);
+        return write_rows(b, format, target.ptr, out, &line_max_bytes, err);
     mu_str rows = mu_path_joined(b->arena, b->incoming, MU_STR("rows.json"));
-    MU_TRY(write_rows(b, MU_EXPORT_JSON, rows.ptr, n_bytes, &line_max_bytes, err));
+    MU_TRY(write_rows(b, MU_EXPORT_JSON, rows.ptr, out, &line_max_bytes, err));
     MU_TRY(convert(b, rows, line_max_bytes, target, err));
-    return mu_export_file_sync(target.ptr, n_bytes, err);
+    return mu_export_file_sync(target.ptr, &out->n_bytes, err);
 }
 
 /* The folder's name, and those of the ones above it that may be new. */
@@ -132,13 +134,17 @@ mu_code mu_export_batch_write(const mu_export_writing *writing, mu_str batch_id,
                              .n = n,
                              .arena = arena,
                              .counts = counts};
-    uint64_t n_before = counts->n_rows, n_bytes = 0;
+    mu_export_written written = {.n_rows = 0};
+    uint64_t n_before = counts->n_rows;
     mu_batch_files_remove(&folder);
     MU_TRY(mu_make_directories(b.files.ptr, err));
     MU_TRY(mu_make_directories(b.incoming.ptr, err));
-    MU_TRY(write_file(&b, &n_bytes, err));
+    if (chmod(folder.path.ptr, 0700) != 0)
+        return mu_fail_errno(err, "cannot keep the files of an export to the server");
+    MU_TRY(write_file(&b, &written, err));
     MU_TRY(sync_folders(arena, b.files, err));
-    *out = (mu_export_written){.n_rows = counts->n_rows - n_before, .n_bytes = n_bytes};
+    written.n_rows = counts->n_rows - n_before;
+    *out = written;
     return MU_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define LINE_BYTES ((size_t)1 << 20) /* it reads in pieces of twice the longest line */
+#define ROW_GROUP  "20480"           /* profiles are wide; each thread holds so many of them */
 
 typedef void *handle;
 
@@ -143,7 +144,7 @@ static mu_code set_up(mu_duckdb *duckdb, handle connection, const mu_duckdb_conv
     result ignored = {{0}};
     mu_buf_init(&sql, (size_t)1 << 20);
     MU_BUF_ADD(&sql, "SET autoinstall_known_extensions = false; "
-                     "SET autoload_known_extensions = false; SET memory_limit = '1GB'; ");
+                     "SET autoload_known_extensions = false; SET memory_limit = '512MB'; ");
     mu_buf_add_format(&sql, "SET threads = %u; SET temp_directory = ",
                       conversion->n_threads == 0 ? 1 : conversion->n_threads);
     add_text(&sql, conversion->temporary_folder);
@@ -169,7 +170,7 @@ static void write_copy(mu_buf *sql, const mu_duckdb_conversion *conversion)
     mu_buf_add_str(sql, conversion->columns);
     MU_BUF_ADD(sql, ")) TO ");
     add_text(sql, conversion->parquet_path);
-    MU_BUF_ADD(sql, " (FORMAT parquet, COMPRESSION zstd)");
+    MU_BUF_ADD(sql, " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE " ROW_GROUP ")");
     mu_buf_add_char(sql, '\0');
 }
 

@@ -219,13 +219,14 @@ MU_CHECKED mu_code mu_export_file_flush(mu_export_file *file, mu_err *err);
 MU_CHECKED mu_code mu_export_file_finish(mu_export_file *file, mu_err *err);
 void mu_export_file_abandon(mu_export_file *file);
 
-/* Syncs a file that somebody else wrote. */
+/* Syncs a file that somebody else wrote, and keeps others from reading it. */
 MU_CHECKED mu_code mu_export_file_sync(const char *path, uint64_t *size_bytes, mu_err *err);
 
 /* -------- batch.c: one batch -------- */
 
 typedef struct mu_export_written {
     uint64_t n_rows, n_bytes;
+    int64_t rows_ms; /* when all rows were chosen; what came then was writing */
 } mu_export_written;
 
 typedef struct mu_export_writing {

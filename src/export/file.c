@@ -74,7 +74,8 @@ mu_code mu_export_file_sync(const char *path, uint64_t *size_bytes, mu_err *err)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return failed(err);
-    mu_code code = fdatasync(fd) == 0 && fstat(fd, &known) == 0 ? MU_OK : failed(err);
+    bool done = fchmod(fd, 0600) == 0 && fdatasync(fd) == 0 && fstat(fd, &known) == 0;
+    mu_code code = done ? MU_OK : failed(err);
     close(fd);
     if (code == MU_OK)
         *size_bytes = (uint64_t)known.st_size;

@@ -14,7 +14,7 @@ typedef struct running {
     uint32_t n_batches;
     mu_str *batch_ids;
     mu_export_written *written;
-    int64_t start_ms, written_ms;
+    int64_t start_ms;
 } running;
 
 static int64_t now_of(const running *r)
@@ -93,8 +93,9 @@ static mu_code batch_json(running *r, uint32_t i, int64_t now_ms, mu_str *out, m
 static mu_code job_json(running *r, int64_t now_ms, mu_str *out, mu_err *err)
 {
     mu_json json = r->run->item->json;
-    mu_export_document_time(&r->arena, &json, "profileExportTime", r->start_ms, r->written_ms);
-    mu_export_document_time(&r->arena, &json, "aCPDatasetWriteTime", r->start_ms, now_ms);
+    int64_t first_ms = r->written[0].rows_ms, last_ms = r->written[r->n_batches - 1].rows_ms;
+    mu_export_document_time(&r->arena, &json, "profileExportTime", r->start_ms, last_ms);
+    mu_export_document_time(&r->arena, &json, "aCPDatasetWriteTime", first_ms, now_ms);
     mu_export_document_succeed(&r->arena, &json, now_ms, &r->counts);
     return mu_json_text(&r->arena, &json, out, err);
 }
@@ -131,7 +132,6 @@ static mu_code run_all(running *r, mu_err *err)
     MU_TRY(mu_export_source_open(run->workspace, &r->plan, run->should_stop, run->stop_context,
                                  &r->source, err));
     MU_TRY(write_batches(r, err));
-    r->written_ms = now_of(r);
     return commit(r, err);
 }
 
