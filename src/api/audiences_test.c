@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "tests/support/api_fixture.h"
 #include "tests/support/http_client.h"
 #include "json/edit.h"
@@ -1039,6 +1040,18 @@ static void hostile_texts_are_only_texts(void **state)
     long_path[sizeof long_path - 1] = '\0';
     api_expect(&fixture, 404, "GET", long_path, NULL);
     api_expect(&fixture, 405, "POST", path_of(id), "{}");
+    for (int shift = 0; shift < 3; shift++) { /* an error that does not fit is cut */
+        mu_buf body;
+        mu_buf_init(&body, 1 << 16);
+        mu_buf_add_format(&body, "[{\"op\":\"remove\",\"path\":\"/%.*s", shift, "xx");
+        for (int i = 0; i < 700; i++)
+            MU_BUF_ADD(&body, "\xe2\x82\xac");
+        MU_BUF_ADD(&body, "\"}]");
+        mu_buf_add_char(&body, '\0');
+        a = api_expect(&fixture, 400, "PATCH", path_of(id), body.ptr);
+        assert_true(mu_utf8_valid(a.body) && a.json.kind == MU_JSON_OBJECT);
+        mu_buf_free(&body);
+    }
 }
 
 int main(void)

@@ -2,6 +2,7 @@
 #include "api/api_int.h"
 
 #include "base/time.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -371,7 +372,8 @@ mu_http_outcome mu_api_problem_format(mu_http_request *request, mu_http_response
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    return mu_api_problem(request, response, status, code, (mu_str){text, len});
+    return mu_api_problem(request, response, status, code,
+                          (mu_str){text, mu_utf8_whole((mu_str){text, len})});
 }
 
 mu_http_outcome mu_api_fail(mu_http_request *request, mu_http_response *response, const mu_err *err)

@@ -1,6 +1,7 @@
 #include "api/muster_ask.h"
 
 #include "base/time.h"
+#include "base/utf8.h"
 #include "identity/xid.h"
 
 #include <stdarg.h>
@@ -23,6 +24,7 @@ static bool refuse(mu_ask *ask, mu_str code, const char *format, ...)
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    len = mu_utf8_whole((mu_str){text, len});
     (void)mu_api_problem(ask->request, ask->response, 400, code, (mu_str){text, len});
     return false;
 }

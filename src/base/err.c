@@ -1,10 +1,18 @@
 #include "base/err.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of a text that did not fit: what is left may end within a character. */
+static void drop_half(mu_err *err)
+{
+    err->text[mu_utf8_whole((mu_str){err->text, strlen(err->text)})] = '\0';
+}
 
 mu_code mu_fail(mu_err *err, mu_code code, const char *format, ...)
 {
@@ -14,8 +22,10 @@ mu_code mu_fail(mu_err *err, mu_code code, const char *format, ...)
         err->code = code;
         err->line = 0;
         err->column = 0;
-        vsnprintf(err->text, sizeof err->text, format, args);
+        int used = vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        if (used >= (int)sizeof err->text)
+            drop_half(err);
     }
     return code;
 }
@@ -34,6 +44,7 @@ mu_code mu_fail_errno(mu_err *err, const char *format, ...)
         va_end(args);
         if (used >= 0 && (size_t)used < sizeof err->text)
             snprintf(err->text + used, sizeof err->text - (size_t)used, ": %s", strerror(saved));
+        drop_half(err);
     }
     return code;
 }

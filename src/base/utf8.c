@@ -35,6 +35,19 @@ bool mu_utf8_valid(mu_str text)
     return true;
 }
 
+size_t mu_utf8_whole(mu_str text)
+{
+    size_t begin = text.len, length = 1;
+    while (begin > 0 && text.len - begin < 3 && is_tail((unsigned char)text.ptr[begin - 1]))
+        begin--;
+    if (begin == 0)
+        return text.len;
+    unsigned char lead = (unsigned char)text.ptr[begin - 1];
+    if (lead >= 0xc2)
+        length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    return text.len - (begin - 1) < length ? begin - 1 : text.len;
+}
+
 uint32_t mu_utf8_next(mu_str text, size_t *at)
 {
     const unsigned char *p = (const unsigned char *)text.ptr + *at;

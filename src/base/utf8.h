@@ -8,6 +8,10 @@
 /* Strict UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool mu_utf8_valid(mu_str text);
 
+/* The length of `text` without a code point at its end that was cut in two; `text` is a prefix of
+ * valid UTF-8. */
+size_t mu_utf8_whole(mu_str text);
+
 /* Reads the code point at *at (valid UTF-8 only) and moves past it. */
 uint32_t mu_utf8_next(mu_str text, size_t *at);
 

@@ -1,5 +1,6 @@
 /* bind.c -- the walk that binds a tree: scopes, variables and the kinds of nodes that are simple.
  */
+#include "base/utf8.h"
 #include "pql/bind_int.h"
 
 #include <stdarg.h>
@@ -15,6 +16,7 @@ void mu_bind_report(binder *b, const mu_pql *place, const char *code, const char
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    len = mu_utf8_whole((mu_str){text, len});
     mu_pql_report(b->diagnostics, code, place->line, place->column, place->pointer,
                   mu_arena_copy(b->arena, (mu_str){text, len}));
 }
