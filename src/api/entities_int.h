@@ -112,10 +112,6 @@ mu_json mu_entity_json_of(mu_arena *arena, mu_value value);
 /* The subtrees that the ask's fields name, or all of it, without hidden paths. */
 mu_json mu_entity_select(const mu_entity_ask *ask, const mu_json *json);
 
-/* segmentMembership without items that count no more at `now_ms` (profile.md a.7): past
- * validUntil, or exited for more than 30 days. */
-mu_json mu_entity_memberships(mu_arena *arena, const mu_json *memberships, int64_t now_ms);
-
 /* Second precision. */
 mu_json mu_entity_json_time(mu_arena *arena, int64_t ms);
 

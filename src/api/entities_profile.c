@@ -174,7 +174,7 @@ static mu_code entity_of(mu_entity_ask *ask, const mu_graph_cluster *cluster,
     const mu_json *memberships = mu_json_member(&all, MU_STR("segmentMembership"));
     if (memberships != NULL)
         mu_json_set(ask->arena, &all, MU_STR("segmentMembership"),
-                    mu_entity_memberships(ask->arena, memberships, ask->now_ms));
+                    mu_segment_membership_current(ask->arena, memberships, ask->now_ms));
     mu_json entity = mu_entity_select(ask, &all);
     if (ask->wants_identities)
         mu_json_set(ask->arena, &entity, MU_STR("identities"),

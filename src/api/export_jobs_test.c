@@ -379,6 +379,38 @@ static void fields_choose_what_goes_out(void **state)
         "\n");
 }
 
+static void rows_show_memberships(void **state)
+{
+    (void)state;
+    const char *row =
+        exported("{\"fields\":\"segmentMembership\",\"filter\":{\"segments\":[{"
+                 "\"segmentId\":\"" LAPSED "\",\"status\":[\"exited\"]}]}," TO SCHEMA "}");
+    assert_non_null(strstr(row, "\"ups\":{\"" VISITORS "\":{"));
+    assert_non_null(strstr(row, "\"" LAPSED "\":{"));
+    assert_non_null(strstr(row, "\"CRM list\":{\"vip\":{"));
+    assert_non_null(strstr(row, "\"status\":\"exited\""));
+    assert_non_null(strstr(row, "\"lastQualificationTime\":\"2025-12-31T23:59:58.500Z\""));
+    assert_null(strstr(row, BUYERS));
+}
+
+/* The rule of every audience takes Ann alone. */
+static void segments_may_be_evaluated_first(void **state)
+{
+    (void)state;
+    assert_rows(OF(SEGMENT(VISITORS)) "}}", EVE ANN BEN);
+    assert_rows(OF(SEGMENT(VISITORS)) "},\"evaluationInfo\":{\"segmentation\":true}}", ANN);
+    api_answer jobs = api_expect(&fixture, 200, "GET", "/data/core/ups/segment/jobs", NULL);
+    api_assert_text(&fixture, &jobs, "_page.totalCount", "1");
+    assert_rows(OF("{\"segmentId\":\"vip\",\"segmentNs\":\"CRM list\"}") "},\"evaluationInfo\":{"
+                                                                         "\"segmentation\":true}}",
+                BEN); /* external: nothing to evaluate */
+    assert_rows("{" NAMES ",\"evaluationInfo\":{\"segmentation\":\"true\"}}", EVE ANN BEN);
+    assert_rows(OF(SEGMENT(LAPSED)) "}}", ANN);
+    jobs = api_expect(&fixture, 200, "GET", "/data/core/ups/segment/jobs", NULL);
+    api_assert_text(&fixture, &jobs, "_page.totalCount", "2");
+    api_assert_text(&fixture, &jobs, "children.0.segments", "[{\"segmentId\":\"*\"}]");
+}
+
 static void events_go_out_with_their_profile(void **state)
 {
     (void)state;
@@ -988,6 +1020,8 @@ int main(void)
         TEST(qualification_times_are_inclusive),
         TEST(ingest_times_are_strictly_later),
         TEST(fields_choose_what_goes_out),
+        TEST(rows_show_memberships),
+        TEST(segments_may_be_evaluated_first),
         TEST(events_go_out_with_their_profile),
         TEST(what_carries_the_label_c12_stays),
         TEST(the_merge_policy_makes_the_profiles),

@@ -113,6 +113,26 @@ static bool add_audience(mu_ask *ask, mu_str id, const char *pointer)
     return true;
 }
 
+static bool check_kind(mu_ask *ask, const mu_json *json, const char *name, mu_json_kind kind,
+                       const char *pointer, const char *expected)
+{
+    const mu_json *member = mu_json_get(json, mu_str_from(name));
+    return member == NULL || member->kind == kind ||
+           refuse(ask, BAD_MEMBER, "%s/%s: %s is wanted", pointer, name, expected);
+}
+
+bool mu_ask_check_members(mu_ask *ask, const mu_json *rule, const char *pointer)
+{
+    const mu_json *governance = mu_json_get(rule, MU_STR("dataGovernancePolicy"));
+    const mu_json *expression = mu_json_get(rule, MU_STR("expression"));
+    return check_kind(ask, rule, "expression", MU_JSON_OBJECT, pointer, "an object") &&
+           check_kind(ask, expression, "type", MU_JSON_STRING, pointer, "a text") &&
+           check_kind(ask, expression, "format", MU_JSON_STRING, pointer, "a text") &&
+           check_kind(ask, rule, "mergePolicyId", MU_JSON_STRING, pointer, "a text") &&
+           check_kind(ask, rule, "dataGovernancePolicy", MU_JSON_OBJECT, pointer, "an object") &&
+           check_kind(ask, governance, "excludeOptOut", MU_JSON_BOOLEAN, pointer, "true or false");
+}
+
 /* The value as text; a tree may be given as an object. */
 static bool expression_value(mu_ask *ask, const mu_json *expression, const char *pointer,
                              mu_subject *subject)
@@ -144,7 +164,8 @@ static bool add_expression(mu_ask *ask, const mu_json *json, const char *pointer
         .id = rule->id,
         .merge_policy_id = mu_json_member_string(json, MU_STR("mergePolicyId"), MU_STR("")),
         .excludes_opt_out = mu_json_truth(mu_json_get(governance, MU_STR("excludeOptOut")), true)};
-    if (!expression_value(ask, expression, pointer, &rule->subject))
+    if (!mu_ask_check_members(ask, json, pointer) ||
+        !expression_value(ask, expression, pointer, &rule->subject))
         return false;
     ask->n_rules++;
     return true;

@@ -38,6 +38,9 @@ void mu_ask_end(mu_ask *ask);
  * body, for messages. */
 MU_CHECKED bool mu_ask_rule(mu_ask *ask, const mu_json *json, const char *pointer);
 
+/* Refuses a rule with a member of the wrong JSON type. */
+MU_CHECKED bool mu_ask_check_members(mu_ask *ask, const mu_json *rule, const char *pointer);
+
 /* Evaluates all rules with what they refer to. `replaced` (may be NULL) stands for the audience of
  * the same id. Refuses the request where that fails. */
 typedef struct mu_answer {

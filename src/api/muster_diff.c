@@ -41,6 +41,8 @@ static bool read_edited(diff *d)
     const mu_json *policy = mu_json_get(&ask->body, MU_STR("mergePolicyId"));
     const mu_json *governance = mu_json_get(&ask->body, MU_STR("dataGovernancePolicy"));
     uint32_t n_before = ask->n_rules;
+    if (!mu_ask_check_members(ask, &ask->body, ""))
+        return false;
     if (mu_json_get(&ask->body, MU_STR("expression")) != NULL) {
         mu_json rule = ask->body;
         mu_json_unset(mu_http_request_arena(ask->request), &rule, MU_STR("segmentId"));
@@ -57,10 +59,11 @@ static bool read_edited(diff *d)
     d->edited.id = d->audience->id;
     if (policy == NULL)
         d->edited.merge_policy_id = d->audience->merge_policy_id;
-    else if (policy->kind == MU_JSON_STRING)
+    else
         d->edited.merge_policy_id = policy->string;
-    if (governance == NULL)
-        d->edited.excludes_opt_out = d->audience->excludes_opt_out;
+    d->edited.excludes_opt_out =
+        governance == NULL ? d->audience->excludes_opt_out
+                           : mu_json_truth(mu_json_get(governance, MU_STR("excludeOptOut")), true);
     return true;
 }
 

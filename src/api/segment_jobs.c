@@ -32,27 +32,37 @@ static bool scene_begin(mu_http_request *request, mu_http_response *response, jo
     return true;
 }
 
-/* What is stored, but for hidden members, which begin with "$"; and whose it is. */
+/* What is stored, but for hidden members, which begin with "$"; and whose it is. `more`: another
+ * member, or NULL. */
+static mu_json show_stored(const job_scene *scene, mu_arena *arena, const mu_json *stored,
+                           const mu_json_pair *more)
+{
+    mu_json_pair *members = MU_NEW_ARRAY(arena, mu_json_pair, stored->n + 3);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < stored->n; i++)
+        if (!mu_str_starts_with(stored->names[i], MU_STR("$")))
+            members[n++] = (mu_json_pair){stored->names[i], stored->items[i]};
+    members[n++] = (mu_json_pair){MU_STR("imsOrgId"), mu_json_of_string(scene->call->organization)};
+    members[n++] = (mu_json_pair){MU_STR("sandbox"), scene->sandbox};
+    if (more != NULL)
+        members[n++] = *more;
+    return mu_json_object(arena, n, members);
+}
+
 static mu_json show(void *context, mu_arena *arena, const mu_shelf_item *item)
 {
     const job_scene *scene = context;
     uint64_t done, all;
-    mu_json_pair *members = MU_NEW_ARRAY(arena, mu_json_pair, item->json.n + 3);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < item->json.n; i++)
-        if (!mu_str_starts_with(item->json.names[i], MU_STR("$")))
-            members[n++] = (mu_json_pair){item->json.names[i], item->json.items[i]};
-    members[n++] = (mu_json_pair){MU_STR("imsOrgId"), mu_json_of_string(scene->call->organization)};
-    members[n++] = (mu_json_pair){MU_STR("sandbox"), scene->sandbox};
     mu_str status = mu_json_member_string(&item->json, MU_STR("status"), MU_STR(""));
-    if (mu_str_equal(status, MU_STR("PROCESSING")) &&
-        mu_segment_jobs_progress(scene->call->api->jobs, scene->workspace, item->document.id, &done,
-                                 &all))
-        members[n++] = (mu_json_pair){
-            MU_STR("progress"),
-            MU_JSON_OBJECT_OF(arena, {MU_STR("profilesDone"), mu_json_of_integer((int64_t)done)},
-                              {MU_STR("profilesTotal"), mu_json_of_integer((int64_t)all)})};
-    return mu_json_object(arena, n, members);
+    if (!mu_str_equal(status, MU_STR("PROCESSING")) ||
+        !mu_segment_jobs_progress(scene->call->api->jobs, scene->workspace, item->document.id,
+                                  &done, &all))
+        return show_stored(scene, arena, &item->json, NULL);
+    const mu_json_pair progress = {
+        MU_STR("progress"),
+        MU_JSON_OBJECT_OF(arena, {MU_STR("profilesDone"), mu_json_of_integer((int64_t)done)},
+                          {MU_STR("profilesTotal"), mu_json_of_integer((int64_t)all)})};
+    return show_stored(scene, arena, &item->json, &progress);
 }
 
 static mu_http_outcome answer_not_found(mu_http_request *request, mu_http_response *response,
@@ -221,7 +231,13 @@ static void read_body(asking *a, const mu_json *body)
         read_ids(a, body, "");
         return;
     }
-    a->job.schema_name = schema_of(mu_json_get(body, MU_STR("schema")));
+    const mu_json *schema = mu_json_get(body, MU_STR("schema"));
+    const mu_json *name = mu_json_get(body, MU_STR("name"));
+    if (schema != NULL && schema->kind != MU_JSON_OBJECT && schema->kind != MU_JSON_STRING)
+        complain(a, MU_STR("/schema: an object with a name is wanted"));
+    if (name != NULL && name->kind != MU_JSON_STRING)
+        complain(a, MU_STR("/name: a text is wanted"));
+    a->job.schema_name = schema_of(schema);
     a->job.name = mu_json_member_string(body, MU_STR("name"), MU_STR(""));
     read_ids(a, mu_json_get(body, MU_STR("segments")), "/segments");
 }
@@ -255,6 +271,7 @@ static mu_http_outcome answer_refused(asking *a, const mu_err *err)
 static mu_http_outcome create(asking *a, mu_workspace *workspace)
 {
     mu_err err;
+    mu_json created;
     mu_str id;
     const mu_audience_book *book;
     mu_api_call *call = mu_api_call_of(a->request);
@@ -270,9 +287,13 @@ static mu_http_outcome create(asking *a, mu_workspace *workspace)
     if (!mu_http_request_header(a->request, MU_STR("x-profile-instance-id"),
                                 &a->job.profile_instance_id))
         a->job.profile_instance_id = MU_STR("");
+    a->job.created = &created;
     if (mu_segment_jobs_create(call->api->jobs, workspace, &a->job, a->arena, &id, &err) != MU_OK)
         return answer_refused(a, &err);
-    return answer_item(a->request, a->response, id);
+    /* As it was made (12.4): it may run already. */
+    const job_scene scene = {.call = call, .sandbox = mu_api_sandbox_json(a->arena, call->sandbox)};
+    mu_json shown = show_stored(&scene, a->arena, &created, NULL);
+    return mu_api_answer(a->response, 200, &shown);
 }
 
 static mu_http_outcome post(mu_http_request *request, mu_http_response *response, void *context)

@@ -231,6 +231,8 @@ static mu_code add_job(mu_segment_jobs *jobs, mu_workspace *workspace, mu_arena 
     MU_ASSERT(item != NULL);
     enqueue(jobs, waiting_new(workspace, item->document.number, id, request->schedule_id));
     mu_shelf_item_release(item);
+    if (request->created != NULL)
+        *request->created = json;
     return MU_OK;
 }
 

@@ -34,6 +34,7 @@ typedef struct mu_segment_job_request {
     const mu_str *ids;       /* duplicates collapse */
     bool is_development;     /* the sandbox: more runs a year where limits are enforced (A47) */
     const mu_author *author; /* NULL: the server itself */
+    mu_json *created;        /* NULL, or receives the document as it was made: NEW or QUEUED */
 } mu_segment_job_request;
 
 /* Stores it as NEW; *id in `arena`. MU_E_INPUT names every id that cannot be evaluated, and

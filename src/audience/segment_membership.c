@@ -163,3 +163,54 @@ mu_json mu_segment_membership_json(mu_arena *arena, uint32_t n, const mu_segment
     }
     return out;
 }
+
+/* -------- what counts no more -------- */
+
+static bool member_time(const mu_json *item, mu_str name, int64_t *out)
+{
+    const mu_json *value = mu_json_member(item, name);
+    return value != NULL && value->kind == MU_JSON_STRING && mu_parse_time(value->string, out);
+}
+
+/* Without a validUntil, what others assert holds for 30 days. */
+static bool counts_at(mu_str namespace_code, const mu_json *item, int64_t now_ms)
+{
+    int64_t until_ms, at_ms;
+    bool has_time = member_time(item, MU_STR("lastQualificationTime"), &at_ms);
+    bool is_exited =
+        mu_str_equal(mu_json_member_string(item, MU_STR("status"), MU_STR("")), MU_STR("exited"));
+    bool is_ours = mu_str_equal(namespace_code, MU_STR("ups"));
+    if (member_time(item, MU_STR("validUntil"), &until_ms) && now_ms > until_ms)
+        return false;
+    if (!has_time || (is_ours && !is_exited))
+        return true;
+    bool has_end = mu_json_member(item, MU_STR("validUntil")) != NULL;
+    return (has_end && !is_exited) || now_ms <= at_ms + MU_EXITED_KEPT_MS;
+}
+
+/* The items of one namespace that count. */
+static mu_json current_items(mu_arena *arena, mu_str namespace_code, const mu_json *items,
+                             int64_t now_ms)
+{
+    mu_json_pair *kept = MU_NEW_ARRAY(arena, mu_json_pair, (size_t)items->n + 1);
+    size_t n = 0;
+    for (uint32_t i = 0; i < items->n; i++)
+        if (counts_at(namespace_code, &items->items[i], now_ms))
+            kept[n++] = (mu_json_pair){items->names[i], items->items[i]};
+    return mu_json_object(arena, n, kept);
+}
+
+mu_json mu_segment_membership_current(mu_arena *arena, const mu_json *memberships, int64_t now_ms)
+{
+    uint32_t n_all = memberships->kind == MU_JSON_OBJECT ? memberships->n : 0;
+    mu_json_pair *kept = MU_NEW_ARRAY(arena, mu_json_pair, (size_t)n_all + 1);
+    size_t n = 0;
+    for (uint32_t i = 0; i < n_all; i++) {
+        if (memberships->items[i].kind != MU_JSON_OBJECT)
+            continue;
+        mu_json items = current_items(arena, memberships->names[i], &memberships->items[i], now_ms);
+        if (items.n > 0)
+            kept[n++] = (mu_json_pair){memberships->names[i], items};
+    }
+    return mu_json_object(arena, n, kept);
+}

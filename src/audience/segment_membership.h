@@ -46,4 +46,8 @@ uint32_t mu_segment_items_of(const mu_segment_view *view, uint32_t pid, mu_arena
 mu_json mu_segment_membership_json(mu_arena *arena, uint32_t n, const mu_segment_item *items,
                                    const mu_json *ingested);
 
+/* Such an object without items that count no more at `now_ms` (profile.md a.7): past validUntil, or
+ * exited for more than 30 days. */
+mu_json mu_segment_membership_current(mu_arena *arena, const mu_json *memberships, int64_t now_ms);
+
 #endif

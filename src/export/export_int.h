@@ -144,13 +144,6 @@ MU_CHECKED mu_code mu_export_source_read(mu_export_source *source, uint32_t from
                                          mu_export_row_function *row, void *context,
                                          mu_arena *arena, mu_export_counts *counts, mu_err *err);
 
-/* -------- shown_memberships.c -------- */
-
-/* Sets what is known of a profile at now_ms in its segmentMembership. */
-void mu_export_memberships_add(mu_arena *arena, const mu_membership_state *state,
-                               const mu_audience_book *book, uint32_t pid, int64_t now_ms,
-                               mu_json *json);
-
 /* -------- document.c: what becomes of a job's document -------- */
 
 /* A new job's id and times. */

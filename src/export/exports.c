@@ -14,11 +14,6 @@
 #define PRUNE_EVERY_MS 600000u
 #define PRUNE_MAX      256u /* at once */
 
-/* Linked where the segment jobs are. */
-mu_code mu_segment_jobs_create(mu_segment_jobs *jobs, mu_workspace *workspace,
-                               const mu_segment_job_request *request, mu_arena *arena, mu_str *id,
-                               mu_err *err) __attribute__((weak));
-
 struct mu_exports {
     mu_exports_options options;
     mu_str duckdb_library; /* own */
@@ -262,8 +257,6 @@ static mu_code start_segmentation(const step *s, mu_err *err)
             .all = s->plan.n_audiences == 0,
             .n_ids = n,
             .ids = ids};
-        if (s->exports->options.jobs == NULL)
-            return mu_fail(err, MU_E_INPUT, "this server evaluates no segments");
         MU_TRY(mu_segment_jobs_create(s->exports->options.jobs, s->workspace, &request, s->arena,
                                       &id, err));
     } else {

@@ -5,6 +5,7 @@
  */
 #include "export/export_int.h"
 
+#include "audience/segment_membership.h"
 #include "base/bits.h"
 #include "base/hash.h"
 #include "profile/profile.h"
@@ -27,8 +28,7 @@ struct mu_export_source {
     mu_arena arena, row_arena;
     mu_snapshot *snapshot;
     const mu_membership_state *memberships;
-    const mu_audience_book *book;
-    bool shows_memberships;
+    mu_segment_view *segments;       /* NULL: no row shows memberships */
     const mu_membership **audiences; /* of the plan's; NULL: nobody ever was a member */
     mu_stored_policy policy;
     mu_hidden hidden;
@@ -224,14 +224,17 @@ static mu_code find_audiences(mu_export_source *s, const mu_audience_book *book,
 static mu_code open_source(mu_export_source *s, mu_err *err)
 {
     mu_workspace *workspace = s->workspace;
+    const mu_audience_book *book;
     s->now_ms = mu_workspace_now_ms(workspace);
     MU_TRY(
         mu_workspace_policy(workspace, &s->arena, s->plan->policy_id, MU_STR(""), &s->policy, err));
     MU_TRY(mu_hidden_read(workspace->options->documents, &s->arena, workspace->place, &s->hidden,
                           err));
     s->memberships = mu_memberships_acquire(workspace->memberships);
-    MU_TRY(mu_audience_book_acquire(workspace->books, &s->book, err));
-    MU_TRY(find_audiences(s, s->book, err));
+    MU_TRY(mu_audience_book_acquire(workspace->books, &book, err));
+    mu_code code = find_audiences(s, book, err);
+    mu_audience_book_release(book);
+    MU_TRY(code);
     MU_TRY(mu_sandbox_snapshot(workspace->live, &s->snapshot, err));
     s->schema = mu_snapshot_schema(s->snapshot);
     int received = mu_type_field(s->schema->event, MU_STR("$received"));
@@ -239,7 +242,8 @@ static mu_code open_source(mu_export_source *s, mu_err *err)
     s->n_namespaces = mu_sandbox_namespaces(workspace->live, &s->arena, &s->namespaces);
     s->reader = mu_json_reader_new();
     MU_TRY(make_root(s, err));
-    s->shows_memberships = shows(s, s->places.membership);
+    if (shows(s, s->places.membership))
+        MU_TRY(mu_segment_view_acquire(workspace, s->now_ms, &s->segments, err));
     return MU_OK;
 }
 
@@ -268,8 +272,7 @@ void mu_export_source_close(mu_export_source *source)
 {
     if (source == NULL)
         return;
-    if (source->book != NULL)
-        mu_audience_book_release(source->book);
+    mu_segment_view_release(source->segments);
     if (source->memberships != NULL)
         mu_membership_state_release(source->memberships);
     if (source->snapshot != NULL)
@@ -438,20 +441,25 @@ static mu_code memberships(mu_export_source *s, uint32_t pid, mu_value ingested,
                            mu_err *err)
 {
     mu_arena *arena = &s->row_arena;
-    mu_json json = {.kind = MU_JSON_OBJECT};
+    const mu_segment_item *items;
+    mu_json before, json;
     bool has_before = ingested.kind == MU_TYPE_MAP && ingested.n > 0;
+    uint32_t n = mu_segment_items_of(s->segments, pid, arena, &items);
     *out = MU_VALUE_NULL;
+    if (n == 0 && !has_before)
+        return MU_OK;
     if (has_before) {
         mu_buf text;
         mu_json_writer writer;
         mu_buf_init(&text, SIZE_MAX);
         mu_json_writer_init(&writer, &text);
         mu_value_write(&writer, ingested);
-        mu_code code = mu_json_read(s->reader, arena, mu_buf_str(&text), &json, err);
+        mu_code code = mu_json_read(s->reader, arena, mu_buf_str(&text), &before, err);
         mu_buf_free(&text);
         MU_TRY(code);
     }
-    mu_export_memberships_add(arena, s->memberships, s->book, pid, s->now_ms, &json);
+    json = mu_segment_membership_json(arena, n, items, has_before ? &before : NULL);
+    json = mu_segment_membership_current(arena, &json, s->now_ms);
     if (json.n == 0)
         return MU_OK;
     return mu_value_from_typed_json(arena, s->membership_type, &json, out, err);
@@ -482,7 +490,7 @@ static mu_code root_value(mu_export_source *s, const mu_content *content,
     mu_value *items = MU_NEW_ARRAY(&s->row_arena, mu_value, s->places.n);
     memcpy(items, view->attributes.items, n_profile * sizeof *items);
     items[s->places.identity_map] = identity_map(s, view->n_identities, list);
-    if (s->shows_memberships) {
+    if (s->segments != NULL) {
         mu_value ingested =
             s->places.membership < n_profile ? items[s->places.membership] : MU_VALUE_NULL;
         MU_TRY(memberships(s, content->pid, ingested, &items[s->places.membership], err));

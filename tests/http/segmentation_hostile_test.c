@@ -102,6 +102,8 @@ static int start(void **state)
          "{\"name\":\"External\",\"type\":\"ExternalSegment\",\"namespace\":\"AO\","
          "\"audienceId\":\"theirs\"}",
          "id");
+    keep("job", 200, UPS "/segment/jobs", "[{\"segmentId\":\"<definition>\"}]", "id");
+    wait_for(UPS "/segment/jobs/<job>", "status", "SUCCEEDED");
     keep("export", 200, UPS "/export/jobs",
          "{\"destination\":{\"datasetId\":\"" DATASET "\"},\"schema\":" PROFILE "}", "id");
     wait_for(UPS "/export/jobs/<export>", "status", "SUCCEEDED");
@@ -123,6 +125,7 @@ static mu_str witness(void)
     static const char *const lists[] = {
         UPS "/audiences?limit=1000",
         DEFINITIONS "?limit=1000",
+        UPS "/segment/jobs?limit=1000",
         UPS "/export/jobs?limit=1000",
     };
     mu_buf buf;
@@ -197,6 +200,11 @@ typedef struct endpoint {
     {                                                                                              \
         "profileInstanceId", "T"                                                                   \
     }
+#define ASKED_MEMBERS                                                                              \
+    {"asOf", ""}, {"now", ""},                                                                     \
+    {                                                                                              \
+        "limit", "N"                                                                               \
+    }
 #define NEW(name) "{\"name\":\"" name "\",\"schema\":" PROFILE ",\"expression\":" EXPRESSION "}"
 
 #define EXPORT EXPORT_WITH("")
@@ -235,6 +243,11 @@ static const endpoint endpoints[] = {
       {"ttlInDays", "NT"}}},
     {"POST", UPS "/audiences/bulk-get", "{\"ids\":[{\"id\":\"<definition>\"}]}", {{"ids", "*L"}}},
     {"POST", DEFINITIONS "/bulk-get", "{\"ids\":[{\"id\":\"<definition>\"}]}", {{"ids", "*L"}}},
+    {"POST",
+     UPS "/segment/jobs",
+     "{\"segments\":[{\"segmentId\":\"<definition>\"}]}",
+     {{"segments", "*L"}, {"schema", "OT"}, {"name", "T"}}},
+    {"POST", UPS "/segment/jobs/bulk-get", "{\"ids\":[{\"id\":\"<job>\"}]}", {{"ids", "*L"}}},
     {"POST",
      UPS "/export/jobs",
      EXPORT,
@@ -285,6 +298,25 @@ static const endpoint endpoints[] = {
       {"namespace", "*T"},
       {"originName", "*T"},
       {"description", "T"}}},
+    {"POST",
+     UPS "/muster/diff",
+     "{\"expression\":" EXPRESSION "}",
+     {ASKED_MEMBERS,
+      {"expression", "*O"},
+      {"expression.value", "*TO"},
+      {"expression.format", "T"},
+      {"mergePolicyId", "T"},
+      {"segmentId", "T"},
+      {"dataGovernancePolicy", "O"},
+      {"dataGovernancePolicy.excludeOptOut", "F"}}},
+    {"POST",
+     UPS "/muster/evaluate",
+     "{\"segments\":[\"<definition>\"]}",
+     {ASKED_MEMBERS, {"segments", "*"}}},
+    {"POST",
+     UPS "/muster/overlap",
+     "{\"segments\":[\"<definition>\",\"<user>\"]}",
+     {ASKED_MEMBERS, {"segments", "*"}}},
 };
 
 #define N_ENDPOINTS (sizeof endpoints / sizeof endpoints[0])
@@ -475,6 +507,12 @@ static const struct broken {
     {"DELETE", DEFINITIONS "/<definition>", ""},
     {"DELETE", DEFINITIONS "/<external>", ""},
     {"POST", UPS "/segment/conversion", "{\"expression\":{\"value\":\"1 +\"}}"},
+    {"POST", UPS "/segment/jobs", "{\"segments\":[]}"},
+    {"POST", UPS "/segment/jobs", "[{\"segmentId\":\"none\"}]"},
+    {"POST", UPS "/segment/jobs", "[{\"segmentId\":\"<external>\"}]"},
+    {"POST", UPS "/segment/jobs", "[{\"segmentId\":\"*\"},{\"segmentId\":\"<definition>\"}]"},
+    {"POST", UPS "/segment/jobs", "[{\"segmentId\":1}]"},
+    {"POST", UPS "/segment/jobs", "[{\"id\":\"<definition>\"}]"},
     {"POST", UPS "/export/jobs", EXPORT_WITH(",\"filter\":{\"segments\":[1]}")},
     {"POST", UPS "/export/jobs", EXPORT_WITH(",\"filter\":{\"segments\":[{\"segmentId\":1}]}")},
     {"POST", UPS "/export/jobs",
@@ -496,6 +534,16 @@ static const struct broken {
     {"PATCH", AIS "/external-audience/<external>", "{\"ttlInDays\":0}"},
     {"POST", AIS "/external-audience/<external>/runs",
      "{\"dataFilterStartTime\":5,\"dataFilterEndTime\":4}"},
+    {"POST", UPS "/muster/diff", "{\"segmentId\":\"<definition>\"}"},
+    {"POST", UPS "/muster/diff", "{\"segmentId\":\"none\",\"expression\":" EXPRESSION "}"},
+    {"POST", UPS "/muster/diff", "{\"segmentId\":\"<external>\",\"expression\":" EXPRESSION "}"},
+    {"POST", UPS "/muster/diff", "{\"expression\":{\"value\":\"nothing.here = 1\"}}"},
+    {"POST", UPS "/muster/diff", "{\"mergePolicyId\":\"none\",\"expression\":" EXPRESSION "}"},
+    {"POST", UPS "/muster/evaluate", "{\"segments\":[\"none\"]}"},
+    {"POST", UPS "/muster/evaluate",
+     "{\"segments\":[{\"mergePolicyId\":1,\"expression\":" EXPRESSION "}]}"},
+    {"POST", UPS "/muster/overlap", "{\"segments\":[\"<definition>\"]}"},
+    {"POST", UPS "/muster/overlap", "{\"segments\":[1,2]}"},
 };
 
 static void rules_that_are_broken_are_refused(void **state)
@@ -652,6 +700,7 @@ static void queries_that_are_wrong_are_refused(void **state)
     static const char *const lists[] = {
         UPS "/audiences",
         DEFINITIONS,
+        UPS "/segment/jobs",
         UPS "/export/jobs",
     };
     static const char *const numbers[] = {"-1",   "x",   "1.5", "1e3",
@@ -671,10 +720,16 @@ static void queries_that_are_wrong_are_refused(void **state)
                        MU_STR(""), "limit 0");
     }
     static const char *const wrong[] = {
-        UPS "/audiences?property=name", UPS "/audiences?sort=name:sideways",
-        DEFINITIONS "?property=name",   DEFINITIONS "?sort=name:sideways",
-        DEFINITIONS "?page=-1",         UPS "/export/jobs?status=LOST",
-        UPS "/export/jobs?offset=x",    UPS "/export/jobs?offset=1_",
+        UPS "/audiences?property=name",
+        UPS "/audiences?sort=name:sideways",
+        DEFINITIONS "?property=name",
+        DEFINITIONS "?sort=name:sideways",
+        DEFINITIONS "?page=-1",
+        UPS "/segment/jobs?status=LOST",
+        UPS "/segment/jobs?property=status",
+        UPS "/export/jobs?status=LOST",
+        UPS "/export/jobs?offset=x",
+        UPS "/export/jobs?offset=1_",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         expect_refused("GET", wrong[i], MU_STR(""), "a query");
@@ -701,9 +756,12 @@ static void odd_queries_do_no_harm(void **state)
                                          "?????",
                                          "\x7f"};
     static const char *const paths[] = {
-        UPS "/audiences?property=",    UPS "/audiences?sort=",       UPS "/audiences?name=",
-        UPS "/audiences?description=", UPS "/audiences?entityType=", DEFINITIONS "?property=",
-        DEFINITIONS "?sort=",          DEFINITIONS "?a.b.c=",        UPS "/export/jobs?offset=",
+        UPS "/audiences?property=",    UPS "/audiences?sort=",
+        UPS "/audiences?name=",        UPS "/audiences?description=",
+        UPS "/audiences?entityType=",  DEFINITIONS "?property=",
+        DEFINITIONS "?sort=",          DEFINITIONS "?a.b.c=",
+        UPS "/segment/jobs?property=", UPS "/segment/jobs?snapshot.name=",
+        UPS "/segment/jobs?sort=",     UPS "/export/jobs?offset=",
         UPS "/export/jobs?status=",
     };
     (void)state;
