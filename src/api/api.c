@@ -23,6 +23,7 @@ static mu_api_resource *const resources[] = {
     mu_api_add_preview,
     mu_api_add_system_jobs,
     mu_api_add_audit,
+    mu_api_add_schedules,
     mu_api_add_search,
     mu_api_add_folders,
     mu_api_add_audiences,

@@ -1,5 +1,5 @@
 /* segmentation.c -- the life of what the segmentation service has running. */
-#include "api/api_int.h"
+#include "api/schedules_int.h"
 
 static mu_code open_workspaces(mu_api *api, mu_err *err)
 {
@@ -23,6 +23,18 @@ static mu_code start_searches(mu_api *api, mu_err *err)
     return api->searches != NULL ? MU_OK : mu_fail(err, MU_E_NOMEM, "no memory for searches");
 }
 
+static mu_code start_schedules(mu_api *api, mu_err *err)
+{
+    const mu_schedules_options options = {.workspaces = api->workspaces,
+                                          .jobs = api->jobs,
+                                          .start_export = mu_api_schedule_start_export,
+                                          .export_is_busy = mu_api_schedule_export_is_busy,
+                                          .export_has_run = mu_api_schedule_export_has_run,
+                                          .is_gone = mu_api_schedule_is_gone,
+                                          .context = api};
+    return mu_schedules_new(&options, &api->schedules, err);
+}
+
 mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
 {
     const mu_workspaces_options options = {.live = api->options.live,
@@ -42,12 +54,14 @@ mu_code mu_api_segmentation_start(mu_api *api, mu_err *err)
                                         .jobs = api->jobs,
                                         .duckdb_library = api->options.duckdb_library};
     MU_TRY(mu_exports_new(&exports, &api->exports, err));
+    MU_TRY(start_schedules(api, err));
     return mu_externals_new(api->workspaces, &api->externals, err);
 }
 
 void mu_api_segmentation_stop(mu_api *api)
 {
     mu_externals_free(api->externals);
+    mu_schedules_free(api->schedules);
     mu_exports_free(api->exports);
     mu_searches_free(api->searches);
     mu_estimates_free(api->estimates);

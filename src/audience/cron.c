@@ -74,6 +74,8 @@ static bool is_digit(char c)
 static mu_code not_understood(const reader *r)
 {
     size_t len = r->text.len < 100 ? r->text.len : 100;
+    while (len < r->text.len && len > 0 && ((unsigned char)r->text.ptr[len] & 0xc0) == 0x80)
+        len--; /* whole characters */
     return mu_fail(r->err, MU_E_INPUT, "%s: \"%.*s\" is not understood", r->field->name, (int)len,
                    r->text.ptr);
 }

@@ -210,6 +210,8 @@ mu_code mu_schedule_ensure_system(mu_workspace *workspace, mu_err *err)
 {
     mu_arena arena;
     const mu_shelf *shelf;
+    MU_TRY(mu_shelf_acquire(workspace->shelves, MU_SCHEDULE_STATE_KIND, &shelf, err));
+    mu_shelf_release(shelf); /* read from now on, also for those who hold the shelves' lock */
     MU_TRY(mu_shelf_acquire(workspace->shelves, MU_SCHEDULE_KIND, &shelf, err));
     bool is_there = has_system(shelf);
     mu_shelf_release(shelf);

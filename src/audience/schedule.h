@@ -72,6 +72,8 @@ typedef struct mu_schedules_options {
                               mu_err *err);
     mu_code (*export_has_run)(void *context, mu_workspace *workspace, mu_str run_id, bool *out,
                               mu_err *err);
+    /* Whether nothing is to be started in a workspace any more; NULL: never. */
+    bool (*is_gone)(void *context, const mu_workspace *workspace);
     void *context;
     bool has_no_thread; /* only mu_schedules_step fires: for tests */
 } mu_schedules_options;

@@ -4,11 +4,11 @@
 #include "base/hash.h"
 #include "base/runner.h"
 #include "base/time.h"
+#include "base/uuid.h"
 #include "json/edit.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #define RETRY_MS INT64_C(1000)
 #define POLL_MS  1000
@@ -60,13 +60,7 @@ static mu_str id_of_fire(mu_arena *arena, mu_str schedule_id, int64_t fire_ms)
 /* Of a run that somebody asked for: no other has it. */
 static mu_str id_of_trigger(mu_arena *arena)
 {
-    char bytes[16];
-    size_t filled = 0;
-    while (filled < sizeof bytes) {
-        ssize_t n = getrandom(bytes + filled, sizeof bytes - filled, 0);
-        filled += n > 0 ? (size_t)n : 0;
-    }
-    return mu_schedule_uuid(arena, (mu_str){bytes, sizeof bytes});
+    return mu_uuid_make(arena);
 }
 
 /* -------- jobs -------- */
@@ -315,6 +309,9 @@ int64_t mu_schedules_step(mu_schedules *schedules, int64_t now_ms)
     pthread_mutex_lock(&schedules->lock);
     for (mu_workspace *at = mu_workspaces_next(schedules->options.workspaces, NULL); at != NULL;
          at = mu_workspaces_next(schedules->options.workspaces, at)) {
+        if (schedules->options.is_gone != NULL &&
+            schedules->options.is_gone(schedules->options.context, at))
+            continue;
         int64_t at_ms = step_workspace(schedules, at, now_ms);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }

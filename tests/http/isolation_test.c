@@ -54,6 +54,11 @@
 #define FOLDERS         "/data/core/ups/muster/folders"
 #define VERSIONS        "/data/core/ups/muster/audiences"
 
+#define SCHEDULES       "/data/core/ups/config/schedules"
+#define FOLDERS         "/data/core/ups/muster/folders"
+#define SEARCH          "/data/core/ups/search"
+#define CLASS_OF_SEARCH "schema.name=_xdm.context.segmentdefinition"
+
 #define PROFILE_CLASS "https://ns.adobe.com/xdm/context/profile"
 #define PROFILE       ENTITIES "?schema.name=_xdm.context.profile&entityIdNS=ECID&entityId=" ECID
 
@@ -194,6 +199,11 @@ static const struct made {
     {"audience", AUDIENCES, AUDIENCE, "id"},
     {"preview", PREVIEWS, "{\"predicateExpression\":\"homeAddress.city = \\\"secret\\\"\"}",
      "previewId"},
+    {"schedule", SCHEDULES,
+     "{\"name\":\"secret\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[\"<"
+     "audience>\"]}"
+     "}",
+     "id"},
     {"folder", FOLDERS, "{\"name\":\"secret\"}", "id"},
     {"inner", FOLDERS, "{\"name\":\"secret inner\",\"parentFolderId\":\"<folder>\"}", "id"},
 };
@@ -512,6 +522,24 @@ static const isolation_case cases[] = {
     {"PATCH", POLICIES "/{id}", MISSES, POLICIES "/<policy>",
      "[{\"op\":\"add\",\"path\":\"/name\",\"value\":\"x\"}]", POLICIES "/<policy>", NULL},
     {"DELETE", POLICIES "/{id}", MISSES, POLICIES "/<policy>", NULL, POLICIES "/<policy>", NULL},
+
+    {"GET", SCHEDULES, HIDES, SCHEDULES, NULL, NULL, NULL},
+    {"GET", SCHEDULES "/{id}", HIDES, SCHEDULES "/<schedule>", NULL, NULL, NULL},
+    {"POST", SCHEDULES, SEPARATE, SCHEDULES,
+     "{\"name\":\"secret\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[]}}",
+     SCHEDULES, NULL},
+    {"PATCH", SCHEDULES "/{id}", MISSES, SCHEDULES "/<schedule>",
+     "[{\"op\":\"add\",\"path\":\"/state\",\"value\":\"active\"}]", SCHEDULES "/<schedule>", NULL},
+    {"DELETE", SCHEDULES "/{id}", MISSES, SCHEDULES "/<schedule>", NULL, SCHEDULES "/<schedule>",
+     NULL},
+    {"POST", SCHEDULES "/add-audiences", MISSES, SCHEDULES "/add-audiences",
+     "{\"id\":\"<schedule>\",\"segments\":[\"<audience>\"]}", SCHEDULES "/<schedule>", NULL},
+    {"POST", SCHEDULES "/remove-audiences", MISSES, SCHEDULES "/remove-audiences",
+     "{\"id\":\"<schedule>\",\"segments\":[\"<audience>\"]}", SCHEDULES "/<schedule>", NULL},
+    {"POST", SCHEDULES "/audience-map", HIDES, SCHEDULES "/audience-map",
+     "{\"segments\":[\"<audience>\"]}", NULL, NULL},
+    {"POST", SCHEDULES "/trigger", MISSES, SCHEDULES "/trigger", "{\"id\":\"<schedule>\"}",
+     SCHEDULES "/<schedule>", NULL},
 
     {"GET", FOLDERS, HIDES, FOLDERS, NULL, NULL, NULL},
     {"GET", FOLDERS "/{id}", HIDES, FOLDERS "/<folder>", NULL, NULL, NULL},
