@@ -474,6 +474,83 @@ static void a_running_job_survives_the_end_of_the_server(void **state)
     assert_int_equal(members_of(audience), 4);
 }
 
+/* -------- merged profiles -------- */
+
+#define WEB "4b5e57f6eb2f42b9039b3d1e"
+#define WEB_SCHEMA                                                                                 \
+    "https://ns.adobe.com/luma/schemas/4b5e57f6eb2f42b9039b3d1e13929295f231749c510cbe34"
+#define VISITOR "87425148613594122803641603982383519999"
+
+static void send_view(const char *id, const char *known)
+{
+    mu_str body = mu_arena_format(
+        &fixture.arena,
+        "{\"header\":{\"schemaRef\":{\"id\":\"" WEB_SCHEMA
+        "\"},\"imsOrgId\":\"" LUMA_SERVER_ORGANIZATION "\",\"datasetId\":\"" WEB
+        "\"},\"body\":{\"xdmMeta\":{"
+        "\"schemaRef\":{\"id\":\"" WEB_SCHEMA "\"}},\"xdmEntity\":{\"_id\":\"%s\",\"timestamp\":"
+        "\"2026-03-10T10:00:00Z\",\"eventType\":\"web.webpagedetails.pageViews\",\"identityMap\":{"
+        "\"ECID\":[{\"id\":\"" VISITOR "\",\"primary\":true}]%s}}}}",
+        id, known);
+    assert_int_equal(api_send_headers(&fixture, "POST", SINGLE, TYPE, body).status, 200);
+}
+
+static void assert_member(const char *namespace_code, const char *value, const char *audience,
+                          bool expected)
+{
+    api_answer answer = api_expect(
+        &fixture, 200, "GET",
+        mu_arena_format(&fixture.arena,
+                        "/data/core/ups/access/entities?schema.name=_xdm.context.profile&"
+                        "entityIdNS=%s&entityId=%s",
+                        namespace_code, value)
+            .ptr,
+        NULL);
+    if ((mu_str_find(answer.body, mu_str_from(audience)) != SIZE_MAX) != expected)
+        fail_msg("%s " MU_STR_FMT, audience, MU_STR_ARG(answer.body));
+}
+
+static void merged_profiles_have_the_memberships_of_both(void **state)
+{
+    (void)state;
+    mu_err err;
+    api_answer answer = api_expect(
+        &fixture, 201, "POST", "/data/core/ups/audiences",
+        "{\"name\":\"Viewers\",\"expression\":{\"type\":\"PQL\",\"format\":\"pql/text\",\"value\":"
+        "\"xEvent.count() > 0 and homeAddress.city.isNull()\"}}");
+    const char *viewers = api_text(&fixture, &answer, "id");
+    const char *city = make_audience("City", 2);
+    api_answer policy = api_expect(
+        &fixture, 200, "POST", "/data/core/ups/config/mergePolicies",
+        "{\"name\":\"Graph\",\"default\":true,\"schema\":{\"name\":\"_xdm.context.profile\"},"
+        "\"identityGraph\":{\"type\":\"pdg\"},\"attributeMerge\":{\"type\":\"timestampOrdered\"}}");
+    assert_non_null(api_at(&policy, "id"));
+    send_view("alone", "");
+    answer = post_job(200, mu_arena_format(&fixture.arena, "[\"%s\",\"%s\"]", viewers, city).ptr);
+    await_end();
+    assert_member("ECID", VISITOR, viewers, true);
+    assert_member("ECID", VISITOR, city, false);
+    assert_member("lumaCrmId", "CRM-300002", viewers, false);
+    assert_member("lumaCrmId", "CRM-300002", city, true);
+    send_view("known", ",\"lumaCrmId\":[{\"id\":\"CRM-300002\",\"authenticatedState\":"
+                       "\"authenticated\"}]");
+    for (int round = 0; round < 3; round++) {
+        assert_member("ECID", VISITOR, viewers, true);
+        assert_member("ECID", VISITOR, city, true);
+        assert_member("lumaCrmId", "CRM-300002", viewers, true);
+        /* After a fold the log no longer tells of the merge. */
+        if (round == 0 && mu_sandbox_fold(workspace_of_prod()->live, &err) != MU_OK)
+            fail_msg("%s", err.text);
+        if (round == 0)
+            api_fixture_restart(&fixture);
+    }
+    /* The next job decides anew: he who has a city is no mere viewer, and leaves. */
+    answer = post_job(200, mu_arena_format(&fixture.arena, "[\"%s\",\"%s\"]", viewers, city).ptr);
+    await_end();
+    assert_int_equal(members_of(viewers), 0);
+    assert_member("lumaCrmId", "CRM-300002", "exited", true);
+}
+
 /* -------- keeping, deleting -------- */
 
 static void old_jobs_go(void **state)
@@ -522,6 +599,7 @@ int main(void)
         cmocka_unit_test(jobs_are_taken_up_after_a_restart),
         cmocka_unit_test(a_running_job_survives_the_end_of_the_server),
         cmocka_unit_test(a_deleted_audience_is_not_brought_back),
+        cmocka_unit_test(merged_profiles_have_the_memberships_of_both),
         cmocka_unit_test(old_jobs_go),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define MERGES_MS                    30000u
 #define SWEEP_MS                     (3600u * 1000u)
 #define ID_SIZE                      64u
 #define SCHEDULE_SIZE                256u
@@ -499,6 +500,16 @@ static void sweep(mu_segment_jobs *jobs)
         sweep_workspace(workspace);
 }
 
+static void take_merges(mu_segment_jobs *jobs)
+{
+    mu_workspace *workspace = NULL;
+    mu_err err;
+    while ((workspace = mu_workspaces_next(jobs->workspaces, workspace)) != NULL)
+        if (mu_workspace_take_merges(workspace, &err) != MU_OK)
+            mu_log(workspace->options->logger, MU_LOG_WARNING, "memberships_not_merged",
+                   mu_log_text("error", mu_str_from(err.text)));
+}
+
 /* -------- the thread -------- */
 
 static waiting_job *take_next(mu_segment_jobs *jobs)
@@ -520,9 +531,10 @@ static uint32_t step(void *context, const bool *is_stopping)
     mu_segment_jobs *jobs = context;
     (void)is_stopping; /* jobs->is_stopping is set first */
     sweep(jobs);
+    take_merges(jobs);
     waiting_job *job = take_next(jobs);
     if (job == NULL)
-        return SWEEP_MS;
+        return MERGES_MS;
     run_job(jobs, job);
     pthread_mutex_lock(&jobs->lock);
     jobs->running = NULL;

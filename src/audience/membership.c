@@ -370,10 +370,40 @@ static mu_code change_one(mu_member_writer *writer, state *made, const mu_member
     return code;
 }
 
+static mu_pid_set *merged_pids(const mu_membership_commit *commit)
+{
+    mu_pid_set *from = roaring_bitmap_create();
+    for (uint32_t i = 0; i < commit->n_merges; i++)
+        roaring_bitmap_add(from, commit->merges[i].from);
+    return from;
+}
+
+/* Records that change are written whole. */
+static mu_code merge_all(mu_member_writer *writer, state *made, const mu_membership_commit *commit,
+                         mu_err *err)
+{
+    mu_code code = MU_OK;
+    mu_pid_set *from = merged_pids(commit);
+    for (uint32_t i = 0; code == MU_OK && i < made->public.n; i++) {
+        mu_member_record *after =
+            mu_member_record_merge(made->records[i], commit->n_merges, commit->merges, from,
+                                   commit->now_ms - MU_EXITED_KEPT_MS);
+        if (after == NULL)
+            continue;
+        mu_member_record_release(made->records[i]);
+        made->records[i] = after;
+        code = mu_member_writer_whole(writer, after, commit->now_ms - MU_EXITED_KEPT_MS, err);
+    }
+    roaring_bitmap_free(from);
+    return code;
+}
+
 static mu_code write_changes(mu_member_writer *writer, state *made,
                              const mu_membership_commit *commit, mu_membership_counts *counts,
                              mu_err *err)
 {
+    if (commit->n_merges > 0)
+        MU_TRY(merge_all(writer, made, commit, err));
     for (uint32_t i = 0; i < commit->n_changes; i++)
         MU_TRY(change_one(writer, made, commit, &commit->changes[i], &counts[i], err));
     return mu_member_writer_finish(writer, err);
@@ -385,6 +415,8 @@ static mu_code edit_with(mu_memberships *memberships, const mu_membership_commit
 {
     uint32_t n = commit->n_edits;
     const mu_document_edit *edits = commit->edits;
+    if (commit->make_edits == NULL && n == 0 && written == NULL)
+        return MU_OK;
     if (commit->make_edits != NULL)
         MU_TRY(commit->make_edits(commit->context, counts, &n, &edits, err));
     return edit(memberships, commit->now_ms, n, edits, written, false, err);
@@ -452,6 +484,16 @@ static void rewrite(mu_memberships *memberships, int64_t now_ms)
     mu_member_writer_end(&writer);
 }
 
+static bool concerns_merges(const state *present, const mu_membership_commit *commit)
+{
+    bool found = false;
+    mu_pid_set *from = merged_pids(commit);
+    for (uint32_t i = 0; i < present->public.n && !found; i++)
+        found = mu_member_record_knows(present->records[i], from);
+    roaring_bitmap_free(from);
+    return found;
+}
+
 mu_code mu_memberships_commit(mu_memberships *memberships, const mu_membership_commit *commit,
                               mu_membership_counts *counts, mu_err *err)
 {
@@ -460,7 +502,7 @@ mu_code mu_memberships_commit(mu_memberships *memberships, const mu_membership_c
         counts != NULL ? counts : calloc((size_t)commit->n_changes + 1, sizeof *own);
     MU_ASSERT(own != NULL);
     pthread_mutex_lock(&memberships->commit_lock);
-    if (commit->n_changes == 0) {
+    if (commit->n_changes == 0 && !concerns_merges(memberships->present, commit)) {
         code = edit_with(memberships, commit, own, NULL, err);
     } else {
         code = commit_changes(memberships, commit, own, err);

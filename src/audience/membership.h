@@ -16,6 +16,7 @@
 
 #include "audience/pid_set.h"
 #include "catalog/shelf.h"
+#include "live/live.h"
 
 #define MU_EXITED_KEPT_MS ((int64_t)30 * 86400 * 1000)
 
@@ -102,6 +103,10 @@ typedef struct mu_membership_commit {
     mu_code (*make_edits)(void *context, const mu_membership_counts *counts, uint32_t *n_edits,
                           const mu_document_edit **edits, mu_err *err);
     void *context;
+    /* Before the changes: what is known of `from` is known of `to` from now on, of both the newer,
+     * and on a tie the one that is a member (profile.md c.4.6). In all audiences. */
+    uint32_t n_merges;
+    const mu_pid_merge *merges;
 } mu_membership_commit;
 MU_CHECKED mu_code mu_memberships_commit(mu_memberships *memberships,
                                          const mu_membership_commit *commit,

@@ -68,6 +68,15 @@ mu_member_record *mu_member_record_new(mu_str id, int64_t expires_ms, int64_t ev
                                        uint32_t n_realized, const mu_member_run *realized,
                                        uint32_t n_exited, const mu_member_run *exited);
 
+/* Whether it knows anything of any of these. */
+bool mu_member_record_knows(const mu_member_record *record, const mu_pid_set *pids);
+
+/* The record after merges of pids (`from`: all that they name first); NULL when it knows of none.
+ * Who left before since_ms is forgotten. */
+mu_member_record *mu_member_record_merge(const mu_member_record *before, uint32_t n,
+                                         const mu_pid_merge *merges, const mu_pid_set *from,
+                                         int64_t since_ms);
+
 /* The delta of a change asked for; texts and expiry are those of `change`. */
 void mu_member_delta_make(const mu_member_record *before, const mu_membership_change *change,
                           const mu_pid_set *alive, int64_t now_ms, mu_member_delta *out);

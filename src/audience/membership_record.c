@@ -2,6 +2,8 @@
  */
 #include "audience/membership_int.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 
 /* As mu_arena: without memory the process ends. */
@@ -212,6 +214,142 @@ mu_member_record *mu_member_record_new(mu_str id, int64_t expires_ms, int64_t ev
     made->public.n_realized = entered.n;
     made->public.n_exited = left.n;
     settle_members(made, members);
+    return made;
+}
+
+/* -------- merged pids -------- */
+
+/* What is known of one pid that a merge names. */
+typedef struct touched_pid {
+    uint32_t pid;
+    bool is_known, is_member;
+    int64_t since_ms;
+} touched_pid;
+
+typedef struct merging {
+    const mu_member_record *before;
+    int64_t since_ms; /* who left before is forgotten */
+    mu_strmap places; /* by pid: in `touched` */
+    uint32_t n;
+    touched_pid *touched; /* at most two for each merge; stays where it is */
+} merging;
+
+static bool find_run(uint32_t n, const mu_membership_run *runs, uint32_t pid, int64_t *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (roaring_bitmap_contains(runs[i].pids, pid)) {
+            *out = runs[i].at_ms;
+            return true;
+        }
+    return false;
+}
+
+static touched_pid *touch(merging *m, uint32_t pid)
+{
+    bool is_new;
+    const mu_membership *known = &m->before->public;
+    touched_pid *one = &m->touched[m->n];
+    one->pid = pid;
+    uint64_t *place = mu_strmap_put(&m->places, (mu_str){(char *)&one->pid, sizeof pid}, &is_new);
+    if (!is_new)
+        return &m->touched[*place];
+    *place = m->n++;
+    one->is_member = find_run(known->n_realized, known->realized, pid, &one->since_ms);
+    one->is_known =
+        one->is_member || (find_run(known->n_exited, known->exited, pid, &one->since_ms) &&
+                           one->since_ms >= m->since_ms);
+    return one;
+}
+
+static void merge_pids(merging *m, const mu_pid_merge *merge)
+{
+    touched_pid *from = touch(m, merge->from), *to = touch(m, merge->to);
+    bool wins = from->is_known && (!to->is_known || from->since_ms > to->since_ms ||
+                                   (from->since_ms == to->since_ms && from->is_member));
+    if (wins) {
+        to->is_known = true;
+        to->is_member = from->is_member;
+        to->since_ms = from->since_ms;
+    }
+    from->is_known = false;
+}
+
+static int by_run(const void *left, const void *right)
+{
+    const touched_pid *a = left, *b = right;
+    if (a->is_known != b->is_known)
+        return a->is_known ? -1 : 1;
+    if (a->is_member != b->is_member)
+        return a->is_member ? -1 : 1;
+    if (a->since_ms != b->since_ms)
+        return a->since_ms < b->since_ms ? -1 : 1;
+    return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
+/* The touched ones as runs; they are in the order of by_run. */
+static void add_touched(const merging *m, run_list *realized, run_list *exited, mu_pid_set *members)
+{
+    for (uint32_t i = 0; i < m->n && m->touched[i].is_known;) {
+        const touched_pid *first = &m->touched[i];
+        mu_pid_set *pids = must(roaring_bitmap_create());
+        for (; i < m->n && m->touched[i].is_known && m->touched[i].is_member == first->is_member &&
+               m->touched[i].since_ms == first->since_ms;
+             i++)
+            roaring_bitmap_add(pids, m->touched[i].pid);
+        if (first->is_member)
+            roaring_bitmap_or_inplace(members, pids);
+        add_run(first->is_member ? realized : exited, first->since_ms, set_new(pids));
+    }
+}
+
+static mu_member_record *rebuild(const merging *m)
+{
+    const mu_membership *from = &m->before->public;
+    mu_member_record *made =
+        record_new(from->audience_id, from->n_realized + m->n, from->n_exited + m->n);
+    run_list realized = {made->runs, made->realized, 0};
+    run_list exited = {made->runs + from->n_realized + m->n, made->exited, 0};
+    mu_pid_set *gone = must(roaring_bitmap_create());
+    for (uint32_t i = 0; i < m->n; i++)
+        roaring_bitmap_add(gone, m->touched[i].pid);
+    mu_pid_set *members = must(roaring_bitmap_andnot(from->members, gone));
+    keep_runs(&realized, from->n_realized, from->realized, m->before->realized, INT64_MIN, gone,
+              NULL);
+    keep_runs(&exited, from->n_exited, from->exited, m->before->exited, m->since_ms, gone, NULL);
+    add_touched(m, &realized, &exited, members);
+    roaring_bitmap_free(gone);
+    made->public.expires_ms = from->expires_ms;
+    made->public.evaluated_ms = from->evaluated_ms;
+    made->public.n_realized = realized.n;
+    made->public.n_exited = exited.n;
+    settle_members(made, set_new(members));
+    return made;
+}
+
+bool mu_member_record_knows(const mu_member_record *record, const mu_pid_set *pids)
+{
+    const mu_membership *membership = &record->public;
+    bool found = roaring_bitmap_intersect(membership->members, pids);
+    for (uint32_t i = 0; i < membership->n_exited && !found; i++)
+        found = roaring_bitmap_intersect(membership->exited[i].pids, pids);
+    return found;
+}
+
+mu_member_record *mu_member_record_merge(const mu_member_record *before, uint32_t n,
+                                         const mu_pid_merge *merges, const mu_pid_set *from,
+                                         int64_t since_ms)
+{
+    merging m = {.before = before, .since_ms = since_ms};
+    if (!mu_member_record_knows(before, from))
+        return NULL;
+    m.touched = must(calloc((size_t)n * 2 + 1, sizeof *m.touched));
+    mu_strmap_init(&m.places);
+    for (uint32_t i = 0; i < n; i++)
+        merge_pids(&m, &merges[i]);
+    mu_strmap_free(&m.places);
+    qsort(m.touched, m.n, sizeof *m.touched, by_run);
+    mu_member_record *made = rebuild(&m);
+    free(m.touched);
     return made;
 }
 

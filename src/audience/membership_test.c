@@ -299,6 +299,33 @@ static mu_pid_set *random_pids(mu_dice *dice, unsigned percent)
     return pids;
 }
 
+/* Of both pids the newer item; on a tie the member. */
+static void model_merge(model *m, uint32_t from, uint32_t to, int64_t now_ms)
+{
+    for (uint32_t a = 0; a < N_AUDIENCES; a++) {
+        model_item *one = &m->items[a][from], *other = &m->items[a][to];
+        int64_t since_ms = now_ms - MU_EXITED_KEPT_MS;
+        bool counts = one->is_known && (one->is_member || one->since_ms >= since_ms);
+        bool other_counts = other->is_known && (other->is_member || other->since_ms >= since_ms);
+        if (counts && (!other_counts || one->since_ms > other->since_ms ||
+                       (one->since_ms == other->since_ms && one->is_member)))
+            *other = *one;
+        *one = (model_item){0};
+    }
+}
+
+static uint32_t random_merges(mu_dice *dice, model *m, mu_pid_merge out[6], int64_t now_ms)
+{
+    uint32_t n = mu_dice_percent(dice, 25) ? mu_dice_below(dice, 6) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = mu_dice_below(dice, N_PIDS), to = mu_dice_below(dice, N_PIDS - 1);
+        to += to >= from;
+        out[i] = (mu_pid_merge){pid_of(from), pid_of(to)};
+        model_merge(m, from, to, now_ms);
+    }
+    return n;
+}
+
 static void random_commit(fixture *f, mu_dice *dice, model *m, int64_t now_ms)
 {
     mu_err err;
@@ -306,6 +333,8 @@ static void random_commit(fixture *f, mu_dice *dice, model *m, int64_t now_ms)
     mu_membership_counts counts[3];
     mu_pid_set *alive = mu_dice_percent(dice, 50) ? random_pids(dice, 90) : NULL;
     uint32_t n = mu_dice_below(dice, 4);
+    mu_pid_merge merges[6];
+    uint32_t n_merges = random_merges(dice, m, merges, now_ms);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t a = mu_dice_below(dice, N_AUDIENCES);
         static const mu_membership_action actions[] = {
@@ -320,8 +349,12 @@ static void random_commit(fixture *f, mu_dice *dice, model *m, int64_t now_ms)
                 mu_dice_percent(dice, 30) ? now_ms + mu_dice_between(dice, 0, 9 * DAY) : 0};
         model_change(m, a, &changes[i], alive, now_ms);
     }
-    const mu_membership_commit commit = {
-        .now_ms = now_ms, .n_changes = n, .changes = changes, .alive = alive};
+    const mu_membership_commit commit = {.now_ms = now_ms,
+                                         .n_changes = n,
+                                         .changes = changes,
+                                         .alive = alive,
+                                         .n_merges = n_merges,
+                                         .merges = merges};
     if (mu_memberships_commit(f->memberships, &commit, counts, &err) != MU_OK)
         fail_msg("%s", err.text);
     for (uint32_t i = 0; i < n; i++)

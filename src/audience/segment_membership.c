@@ -17,6 +17,8 @@ struct mu_segment_view {
     const mu_membership_state *state;
     int64_t now_ms;
     bool shows_existing;
+    uint32_t n_merges; /* that memberships have not taken over yet */
+    const mu_pid_merge *merges;
     uint32_t n;
     shown_membership *shown; /* audiences that there still are */
 };
@@ -36,6 +38,8 @@ mu_code mu_segment_view_acquire(mu_workspace *workspace, int64_t now_ms, mu_segm
     MU_ASSERT(view != NULL);
     mu_arena_init(&view->arena, SIZE_MAX);
     view->book = book;
+    /* Before the memberships: these are forgotten only when memberships have them. */
+    view->n_merges = mu_sandbox_merges(workspace->live, &view->arena, &view->merges);
     view->state = mu_memberships_acquire(workspace->memberships);
     view->now_ms = now_ms;
     view->shows_existing = workspace->options->settings.emit_existing != 0;
@@ -71,16 +75,53 @@ static mu_segment_status status_of(const mu_segment_view *view, const mu_members
     return view->shows_existing && is_confirmed ? MU_SEGMENT_EXISTING : MU_SEGMENT_REALIZED;
 }
 
+/* The pid and those that were merged into it. Newest first: what a merge names may have been merged
+ * into before. */
+static uint32_t pids_of(const mu_segment_view *view, uint32_t pid, mu_arena *arena,
+                        const uint32_t **out)
+{
+    uint32_t n = 1;
+    uint32_t *pids = MU_NEW_ARRAY(arena, uint32_t, (size_t)view->n_merges + 1);
+    pids[0] = pid;
+    for (uint32_t i = view->n_merges; i > 0; i--)
+        for (uint32_t k = 0; k < n; k++)
+            if (pids[k] == view->merges[i - 1].to) {
+                pids[n++] = view->merges[i - 1].from;
+                break;
+            }
+    *out = pids;
+    return n;
+}
+
+/* Of all of them the newest item, and on a tie the one that did not leave. */
+static bool find_item(const mu_segment_view *view, const mu_membership *membership, uint32_t n,
+                      const uint32_t *pids, mu_membership_item *out)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < n; i++) {
+        mu_membership_item item;
+        if (!mu_membership_get(membership, pids[i], view->now_ms, &item))
+            continue;
+        if (!found || item.since_ms > out->since_ms ||
+            (item.since_ms == out->since_ms && item.is_member))
+            *out = item;
+        found = true;
+    }
+    return found;
+}
+
 uint32_t mu_segment_items_of(const mu_segment_view *view, uint32_t pid, mu_arena *arena,
                              const mu_segment_item **out)
 {
     uint32_t n = 0;
+    const uint32_t *pids;
+    uint32_t n_pids = pids_of(view, pid, arena, &pids);
     mu_segment_item *items = MU_NEW_ARRAY(arena, mu_segment_item, (size_t)view->n + 1);
     for (uint32_t i = 0; i < view->n; i++) {
         const mu_membership *membership = view->shown[i].membership;
         const mu_audience *audience = view->shown[i].audience;
         mu_membership_item item;
-        if (!mu_membership_get(membership, pid, view->now_ms, &item))
+        if (!find_item(view, membership, n_pids, pids, &item))
             continue;
         items[n++] = (mu_segment_item){
             .namespace_code = audience->is_external ? audience->namespace_code : MU_STR("ups"),

@@ -117,3 +117,19 @@ mu_code mu_workspace_snapshot(mu_workspace *workspace, const mu_merge_policy *po
     mu_snapshot_release(base);
     return code;
 }
+
+mu_code mu_workspace_take_merges(mu_workspace *workspace, mu_err *err)
+{
+    mu_arena arena;
+    const mu_pid_merge *merges;
+    mu_arena_init(&arena, SIZE_MAX);
+    uint32_t n = mu_sandbox_merges(workspace->live, &arena, &merges);
+    const mu_membership_commit commit = {
+        .now_ms = mu_workspace_now_ms(workspace), .n_merges = n, .merges = merges};
+    mu_code code =
+        n == 0 ? MU_OK : mu_memberships_commit(workspace->memberships, &commit, NULL, err);
+    if (code == MU_OK)
+        mu_sandbox_forget_merges(workspace->live, n, merges);
+    mu_arena_free(&arena);
+    return code;
+}

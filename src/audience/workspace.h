@@ -57,6 +57,10 @@ static inline int64_t mu_workspace_now_ms(const mu_workspace *workspace)
 MU_CHECKED mu_code mu_workspace_policy(const mu_workspace *workspace, mu_arena *arena, mu_str id,
                                        mu_str schema_name, mu_stored_policy *out, mu_err *err);
 
+/* Stored memberships take over what is known of pids that were merged into others (profile.md b.6,
+ * c.4.6). Done now and then, and before a job. */
+MU_CHECKED mu_code mu_workspace_take_merges(mu_workspace *workspace, mu_err *err);
+
 /* All profiles now, under a policy. Release *out. */
 MU_CHECKED mu_code mu_workspace_snapshot(mu_workspace *workspace, const mu_merge_policy *policy,
                                          mu_snapshot **out, mu_err *err);

@@ -17,8 +17,12 @@ static void take_graph_changes(mu_sandbox *sandbox)
 {
     const uint32_t *pids;
     uint32_t n = mu_graph_changes(sandbox->graph, &pids);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t now = mu_graph_current_pid(sandbox->graph, pids[i]);
         mu_sandbox_mark_dirty(sandbox, pids[i]);
+        if (now != 0 && now != pids[i])
+            mu_sandbox_note_merge(sandbox, pids[i], now);
+    }
     mu_graph_take_changes(sandbox->graph);
 }
 

@@ -109,6 +109,19 @@ bool mu_sandbox_cluster(mu_sandbox *sandbox, mu_identity identity, mu_arena *are
  * when it was erased or never given. */
 uint32_t mu_sandbox_current_pid(mu_sandbox *sandbox, uint32_t pid);
 
+/* A pid that ended because its cluster was merged into another one. */
+typedef struct mu_pid_merge {
+    uint32_t from, to;
+} mu_pid_merge;
+#define MU_PID_MERGES_MAX 1000000u
+
+/* Merges that nobody has forgotten yet, in the order they happened, in `arena`: for what is stored
+ * by pid. They are kept over a restart. When there are too many the oldest go. */
+uint32_t mu_sandbox_merges(mu_sandbox *sandbox, mu_arena *arena, const mu_pid_merge **out);
+/* Those are taken over by whoever stores something; they were the first that mu_sandbox_merges
+ * gave. */
+void mu_sandbox_forget_merges(mu_sandbox *sandbox, uint32_t n, const mu_pid_merge *merges);
+
 /* The identity that an XID stands for, texts copied into `arena`; false when the graph has none.
  * The first call in a sandbox's life takes longer: graph.h. */
 bool mu_sandbox_find_xid(mu_sandbox *sandbox, mu_str xid, mu_arena *arena, mu_identity *out);

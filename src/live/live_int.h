@@ -48,9 +48,10 @@ typedef struct mu_class_counter { /* pids of a lookup class */
 typedef struct mu_live_state {
     uint32_t next_pid;
     mu_str settings;
-    uint32_t n_sources, n_classes;
+    uint32_t n_sources, n_classes, n_merges;
     const mu_source *sources;
     const mu_class_counter *classes;
+    const mu_pid_merge *merges;
 } mu_live_state;
 
 /* A cluster as it was at the freeze; exists false: nobody is left under the pid. */
@@ -130,6 +131,9 @@ struct mu_sandbox {
     uint32_t n_sources, n_classes;
     mu_source *sources;        /* names are malloc'd, as those of classes */
     mu_class_counter *classes; /* changed by the builder of layers alone */
+    uint32_t n_merges;
+    size_t merges_capacity;
+    mu_pid_merge *merges; /* not forgotten yet, in order */
 
     _Atomic bool erases;             /* the deltas hold something that must leave the disk soon */
     _Atomic bool wants_purge;        /* and so do the parts */
@@ -259,6 +263,9 @@ MU_CHECKED mu_code mu_sandbox_apply_settings(mu_sandbox *sandbox, mu_str setting
 void mu_sandbox_note_source(mu_sandbox *sandbox, mu_str source, uint64_t position);
 mu_class_counter *mu_sandbox_class(mu_sandbox *sandbox, mu_str name);
 void mu_state_free(mu_sandbox *sandbox);
+
+/* merges.c; under the lock */
+void mu_sandbox_note_merge(mu_sandbox *sandbox, uint32_t from, uint32_t to);
 
 /* keeper.c */
 MU_CHECKED mu_code mu_keeper_start(mu_live *live, mu_err *err);

@@ -1,4 +1,5 @@
-/* The state beside the mark: {"settings":{..},"sources":{name:position},"classes":{name:pid}}, and
+/* The state beside the mark: {"settings":{..},"sources":{name:position},"classes":{name:pid},
+ * "merges":[from,to,..]}, and
  * what settings mean:
  * {"namespaces":[{"code","id","idType","priority"?,"unique"?}],"retention":{..}} (profile.md b.1,
  * b.4, P20, P54). Numbers beyond 53 bits stay integers: our own reader reads them.
@@ -90,6 +91,7 @@ void mu_state_free(mu_sandbox *sandbox)
         disown(sandbox->classes[i].name);
     free(sandbox->sources);
     free(sandbox->classes);
+    free(sandbox->merges);
     mu_arena_free(&sandbox->settings_arena);
 }
 
@@ -105,10 +107,15 @@ void mu_state_copy(const mu_sandbox *sandbox, mu_arena *arena, mu_live_state *ou
     for (uint32_t i = 0; i < sandbox->n_classes; i++)
         classes[i] = (mu_class_counter){mu_arena_copy(arena, sandbox->classes[i].name),
                                         sandbox->classes[i].next_pid};
+    mu_pid_merge *merges = MU_NEW_ARRAY(arena, mu_pid_merge, (size_t)sandbox->n_merges + 1);
+    if (sandbox->n_merges > 0)
+        memcpy(merges, sandbox->merges, sandbox->n_merges * sizeof *merges);
     *out = (mu_live_state){.next_pid = mu_graph_next_pid(sandbox->graph),
                            .settings = mu_arena_copy(arena, sandbox->settings),
                            .n_sources = sandbox->n_sources,
                            .n_classes = sandbox->n_classes,
+                           .n_merges = sandbox->n_merges,
+                           .merges = merges,
                            .sources = sources,
                            .classes = classes};
 }
@@ -138,6 +145,15 @@ mu_str mu_state_write(mu_arena *arena, const mu_live_state *state)
         mu_json_integer(&writer, state->classes[i].next_pid);
     }
     mu_json_end_object(&writer);
+    if (state->n_merges > 0) {
+        mu_json_name(&writer, MU_STR("merges"));
+        mu_json_begin_array(&writer);
+        for (uint32_t i = 0; i < state->n_merges; i++) {
+            mu_json_integer(&writer, state->merges[i].from);
+            mu_json_integer(&writer, state->merges[i].to);
+        }
+        mu_json_end_array(&writer);
+    }
     mu_json_end_object(&writer);
     MU_ASSERT(!buf.failed);
     mu_str text = mu_arena_copy(arena, mu_buf_str(&buf));
@@ -156,6 +172,10 @@ static mu_code read_members(mu_sandbox *sandbox, const mu_json *state, mu_err *e
     for (uint32_t i = 0; classes != NULL && i < classes->n; i++)
         mu_sandbox_class(sandbox, classes->names[i])->next_pid =
             (uint32_t)classes->items[i].integer;
+    const mu_json *merges = mu_json_member(state, MU_STR("merges"));
+    for (uint32_t i = 0; merges != NULL && i + 1 < merges->n; i += 2)
+        mu_sandbox_note_merge(sandbox, (uint32_t)merges->items[i].integer,
+                              (uint32_t)merges->items[i + 1].integer);
     return mu_sandbox_apply_settings(
         sandbox, mu_json_member_string(state, MU_STR("settings"), MU_STR("")), err);
 }
