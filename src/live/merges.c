@@ -16,6 +16,8 @@ static bool is_known(const mu_sandbox *sandbox, uint32_t from)
 
 static void drop_first(mu_sandbox *sandbox, uint32_t n)
 {
+    if (n == 0)
+        return;
     sandbox->n_merges -= n;
     memmove(sandbox->merges, sandbox->merges + n, sandbox->n_merges * sizeof *sandbox->merges);
 }
