@@ -11,6 +11,14 @@ static bool refuse_expression(mu_refusal *refusal, const char *pointer, const ch
     return mu_refuse(refusal, MU_REFUSAL_RULE, mu_str_from(pointer), mu_str_from(text));
 }
 
+/* Members of an object that `out` does not have yet. */
+static void add_others(mu_arena *arena, const mu_json *given, mu_json *out)
+{
+    for (uint32_t i = 0; given != NULL && i < given->n; i++)
+        if (mu_json_member(out, given->names[i]) == NULL)
+            mu_json_set(arena, out, given->names[i], given->items[i]);
+}
+
 bool mu_expression_normalize(mu_arena *arena, const mu_json *given, mu_json *out, bool *is_tree,
                              mu_refusal *refusal)
 {
@@ -39,11 +47,10 @@ bool mu_expression_normalize(mu_arena *arena, const mu_json *given, mu_json *out
     mu_str text = value->string;
     if (is_object && mu_json_text(arena, value, &text, &err) != MU_OK)
         return mu_refuse_failed(refusal, &err);
-    *out = *given;
-    mu_json_set(arena, out, MU_STR("type"),
-                type != NULL ? *type : mu_json_of_string(MU_STR("PQL")));
-    mu_json_set(arena, out, MU_STR("format"), mu_json_of_string(word));
-    mu_json_set(arena, out, MU_STR("value"), mu_json_of_string(text));
+    *out = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("type"), type != NULL ? *type : mu_json_of_string(MU_STR("PQL"))},
+        {MU_STR("format"), mu_json_of_string(word)}, {MU_STR("value"), mu_json_of_string(text)});
+    add_others(arena, given, out);
     return true;
 }
 
@@ -167,20 +174,20 @@ static methods fitting(methods asked, const mu_eligibility *eligibility)
     return out;
 }
 
-static void set_method(mu_arena *arena, mu_json *info, const char *name, bool enabled)
+static mu_json method_of(mu_arena *arena, const mu_json *info, const char *name, bool enabled)
 {
-    const mu_json *method = mu_json_get(info, mu_str_from(name));
-    mu_json changed = method == NULL ? (mu_json){.kind = MU_JSON_OBJECT} : *method;
-    mu_json_set(arena, &changed, MU_STR("enabled"), mu_json_of_boolean(enabled));
-    mu_json_set(arena, info, mu_str_from(name), changed);
+    mu_json out = MU_JSON_OBJECT_OF(arena, {MU_STR("enabled"), mu_json_of_boolean(enabled)});
+    add_others(arena, mu_json_get(info, mu_str_from(name)), &out);
+    return out;
 }
 
 static mu_json info_of(mu_arena *arena, const mu_json *given, methods chosen)
 {
-    mu_json out = given == NULL ? (mu_json){.kind = MU_JSON_OBJECT} : *given;
-    set_method(arena, &out, "batch", chosen.batch);
-    set_method(arena, &out, "continuous", chosen.streaming);
-    set_method(arena, &out, "synchronous", chosen.edge);
+    mu_json out = MU_JSON_OBJECT_OF(
+        arena, {MU_STR("batch"), method_of(arena, given, "batch", chosen.batch)},
+        {MU_STR("continuous"), method_of(arena, given, "continuous", chosen.streaming)},
+        {MU_STR("synchronous"), method_of(arena, given, "synchronous", chosen.edge)});
+    add_others(arena, given, &out);
     return out;
 }
 

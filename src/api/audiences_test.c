@@ -285,6 +285,21 @@ static void errors_in_rules_say_where(void **state)
     assert_int_equal(api_at(&answer, "errors.400")->n, 3); /* all errors that binding finds */
 }
 
+static void expressions_are_told_in_one_order_with_what_else_they_have(void **state)
+{
+    (void)state;
+    api_answer a = api_expect(&fixture, 201, "POST", BASE,
+                              "{\"name\":\"order\",\"evaluationInfo\":{\"x\":1,\"continuous\":{"
+                              "\"y\":2}},\"expression\":{\"meta\":\"m\",\"value\":"
+                              "\"person.gender = \\\"male\\\"\"}}");
+    api_assert_text(&fixture, &a, "expression",
+                    "{\"type\":\"PQL\",\"format\":\"pql/text\",\"value\":\"person.gender = "
+                    "\\\"male\\\"\",\"meta\":\"m\"}");
+    api_assert_text(&fixture, &a, "evaluationInfo",
+                    "{\"batch\":{\"enabled\":true},\"continuous\":{\"enabled\":false,\"y\":2},"
+                    "\"synchronous\":{\"enabled\":false},\"x\":1}");
+}
+
 static void trees_are_taken_as_text_and_as_objects(void **state)
 {
     (void)state;
@@ -915,8 +930,8 @@ static void with_guardrails_the_next_method_that_fits_is_stored(void **state)
                               "{\"name\":\"counts\",\"expression\":" COUNTS
                               ",\"evaluationInfo\":{\"synchronous\":{\"enabled\":true}}}");
     api_assert_text(&fixture, &a, "evaluationInfo",
-                    "{\"synchronous\":{\"enabled\":false},\"batch\":{\"enabled\":true},"
-                    "\"continuous\":{\"enabled\":false}}");
+                    "{\"batch\":{\"enabled\":true},\"continuous\":{\"enabled\":false},"
+                    "\"synchronous\":{\"enabled\":false}}");
     api_assert_text(&fixture, &a, "evaluationReport.edge.eligible", "false");
     a = api_expect(&fixture, 201, "POST", BASE,
                    NAMED("fits", ",\"evaluationInfo\":{\"continuous\":{\"enabled\":true}}"));
@@ -1062,6 +1077,7 @@ int main(void)
         cmocka_unit_test(bodies_that_are_wrong_are_refused_and_leave_nothing),
         cmocka_unit_test(a_missing_name_is_told_in_three_messages),
         cmocka_unit_test(errors_in_rules_say_where),
+        cmocka_unit_test(expressions_are_told_in_one_order_with_what_else_they_have),
         cmocka_unit_test(trees_are_taken_as_text_and_as_objects),
         cmocka_unit_test(references_are_shown_in_both_directions_and_forbid_deletion),
         cmocka_unit_test(a_deleted_audience_leaves_schedules_and_metrics),

@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "tests/support/api_fixture.h"
+#include "tests/support/http_client.h"
 #include "json/edit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -127,6 +129,51 @@ static void names_of_definitions_are_unique(void **state)
     api_expect(&fixture, 201, "POST", AUDIENCES, "{\"name\":\"Unique\",\"expression\":" RULE "}");
     api_expect(&fixture, 200, "DELETE", path_of(BASE, first), NULL);
     refused("POST", BASE, NAMED("Unique", ""), 422, "UPAPI-119915-422"); /* the audience's */
+}
+
+typedef struct maker {
+    unsigned n_made, n_refused, n_other;
+} maker;
+
+/* The same ten names as everybody else. */
+static void *make_ten(void *context)
+{
+    maker *m = context;
+    for (int i = 0; i < 10; i++) {
+        char body[256], request[1024];
+        http_reply reply;
+        int n_body = snprintf(body, sizeof body,
+                              "{\"name\":\"race %d\"," SCHEMA ",\"expression\":" RULE "}", i);
+        int n = snprintf(request, sizeof request,
+                         "POST " BASE " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer t\r\n"
+                         "x-api-key: k\r\nx-gw-ims-org-id: o\r\nx-sandbox-name: prod\r\n"
+                         "Content-Length: %d\r\n\r\n%s",
+                         n_body, body);
+        http_exchange(fixture.port, (mu_str){request, (size_t)n}, &reply);
+        m->n_made += reply.status == 200;
+        m->n_refused += reply.status == 422;
+        m->n_other += reply.status != 200 && reply.status != 422;
+        http_reply_free(&reply);
+    }
+    return NULL;
+}
+
+static void of_those_who_make_the_same_name_at_once_one_does(void **state)
+{
+    (void)state;
+    maker makers[4] = {0};
+    pthread_t threads[4];
+    unsigned n_made = 0, n_refused = 0;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, make_ten, &makers[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        n_made += makers[i].n_made;
+        n_refused += makers[i].n_refused;
+        assert_int_equal(makers[i].n_other, 0);
+    }
+    assert_int_equal(n_made, 10);
+    assert_int_equal(n_refused, 30);
 }
 
 static void a_patch_lays_members_over(void **state)
@@ -268,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_definition_is_an_audience_and_the_reverse),
         cmocka_unit_test(bodies_that_are_wrong_are_refused),
         cmocka_unit_test(names_of_definitions_are_unique),
+        cmocka_unit_test(of_those_who_make_the_same_name_at_once_one_does),
         cmocka_unit_test(a_patch_lays_members_over),
         cmocka_unit_test(a_deleted_definition_says_so_and_is_gone),
     };
