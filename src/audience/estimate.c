@@ -571,7 +571,8 @@ static void read_result(const preview *p, mu_arena *arena, mu_estimate *out)
     out->n_namespaces = result->n_namespaces;
     mu_estimate_namespace *list =
         MU_NEW_ARRAY(arena, mu_estimate_namespace, (size_t)result->n_namespaces + 1);
-    memcpy(list, result->namespaces, result->n_namespaces * sizeof *list);
+    if (result->n_namespaces > 0)
+        memcpy(list, result->namespaces, result->n_namespaces * sizeof *list);
     out->namespaces = list;
 }
 
