@@ -584,8 +584,8 @@ static mu_code read_profile(const scanning *scan, const mu_content *whole,
 }
 
 /* A cluster is one profile, or, without the graph, as many as it has identities. */
-static mu_code read_row(const scanning *scan, const mu_part *part, uint32_t row, uint32_t pid,
-                        mu_err *err)
+static mu_code read_row(const scanning *scan, const mu_part *part, bool has_all_fields,
+                        uint32_t row, uint32_t pid, mu_err *err)
 {
     mu_export_source *s = scan->source;
     mu_arena *arena = &s->row_arena;
@@ -595,7 +595,8 @@ static mu_code read_row(const scanning *scan, const mu_part *part, uint32_t row,
     mu_arena_reset(arena);
     MU_TRY(mu_part_identity(part, row, &identity, err));
     MU_TRY(mu_part_row(part, row, arena, &value, err));
-    value = mu_value_extend(arena, mu_part_row_type(part), s->schema->row, value);
+    if (!has_all_fields)
+        value = mu_value_extend(arena, mu_part_row_type(part), s->schema->row, value);
     MU_TRY(mu_content_read(arena, s->schema, pid, identity, value, &content, err));
     content.reader = s->reader;
     mu_content visible = mu_hidden_apply(arena, &s->hidden, s->schema, &content);
@@ -609,6 +610,7 @@ static mu_code read_part(const scanning *scan, const mu_part *part, const uint64
                          mu_err *err)
 {
     mu_export_source *s = scan->source;
+    bool has_all_fields = mu_type_equal(mu_part_row_type(part), s->schema->row);
     for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
         mu_block block = mu_part_block(part, b);
         const uint32_t *pids;
@@ -619,7 +621,7 @@ static mu_code read_part(const scanning *scan, const mu_part *part, const uint64
                 return mu_fail(err, MU_E_CANCELLED, "the export was cancelled");
             if ((dead != NULL && mu_bit_get(dead, row)) || !is_chosen(scan, pids[at]))
                 continue;
-            MU_TRY(read_row(scan, part, row, pids[at], err));
+            MU_TRY(read_row(scan, part, has_all_fields, row, pids[at], err));
         }
     }
     return MU_OK;
