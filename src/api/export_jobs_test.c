@@ -287,6 +287,19 @@ static const char *sorted(const char *lines)
 
 #define assert_rows(body, expected) assert_string_equal(sorted(exported(body)), expected)
 
+static const char *dataset_of(const char *format_name)
+{
+    api_answer made = api_expect(
+        &fixture, 201, "POST", "/data/foundation/catalog/dataSets",
+        mu_arena_format(&fixture.arena,
+                        "{\"name\":\"Out\",\"schemaRef\":{\"id\":"
+                        "\"https://ns.adobe.com/xdm/context/profile\"},\"fileDescription\":{"
+                        "\"persisted\":true,\"format\":\"%s\"}}",
+                        format_name)
+            .ptr);
+    return strrchr(text(&made, "0"), '/') + 1;
+}
+
 /* -------- who -------- */
 
 #define NAMES "\"fields\":\"person.name.firstName, identityMap.lumaCrmId\"," TO SCHEMA
@@ -450,6 +463,20 @@ static void what_carries_the_label_c12_stays(void **state)
                 "\"homeAddress\":{\"countryCode\":\"CH\"}}\n");
 }
 
+static void an_opt_out_counts_in_a_hidden_dataset_too(void **state)
+{
+    (void)state;
+    const char *dataset = dataset_of("json");
+    create(ben, 1, dataset, NOW - 100,
+           "{\"privacyOptOuts\":[{\"optOutType\":\"general_opt_out\",\"optOutValue\":\"in\"}],"
+           "\"optOutConsentLevel\":{\"privacyOptOuts\":[{\"optOutType\":\"general_opt_out\","
+           "\"optOutValue\":\"out\"}]}}");
+    assert_rows("{" NAMES "}", EVE ANN);
+    api_expect(&fixture, 201, "POST", format(format(LABELS, dataset), "/labels"),
+               "{\"labels\":[\"C12\"]}");
+    assert_rows("{" NAMES "}", EVE ANN);
+}
+
 /* -------- under which merge policy -------- */
 
 static void the_merge_policy_makes_the_profiles(void **state)
@@ -498,19 +525,6 @@ static void the_merge_policy_makes_the_profiles(void **state)
 }
 
 /* -------- files and batches -------- */
-
-static const char *dataset_of(const char *format_name)
-{
-    api_answer made = api_expect(
-        &fixture, 201, "POST", "/data/foundation/catalog/dataSets",
-        mu_arena_format(&fixture.arena,
-                        "{\"name\":\"Out\",\"schemaRef\":{\"id\":"
-                        "\"https://ns.adobe.com/xdm/context/profile\"},\"fileDescription\":{"
-                        "\"persisted\":true,\"format\":\"%s\"}}",
-                        format_name)
-            .ptr);
-    return strrchr(text(&made, "0"), '/') + 1;
-}
 
 static const char *to_dataset(const char *dataset, const char *more)
 {
@@ -812,6 +826,10 @@ static void bad_requests_change_nothing(void **state)
         api_answer answer = api_expect(&fixture, 400, "POST", JOBS, no_objects[i]);
         api_assert_text(&fixture, &answer, "errors.400.0.code", "UPAPI-119910-400");
     }
+    char *commas = mu_arena_alloc(&fixture.arena, 20001);
+    memset(commas, ',', 20000);
+    api_expect(&fixture, 400, "POST", JOBS,
+               mu_arena_format(&fixture.arena, "{" TO SCHEMA ",\"fields\":\"%s\"}", commas).ptr);
     api_answer list = api_expect(&fixture, 200, "GET", JOBS, NULL);
     api_assert_text(&fixture, &list, "page.pageSize", "0");
     api_answer made = post("{" TO "\"schema\":\"https://ns.adobe.com/xdm/context/profile__union\","
@@ -1024,6 +1042,7 @@ int main(void)
         TEST(segments_may_be_evaluated_first),
         TEST(events_go_out_with_their_profile),
         TEST(what_carries_the_label_c12_stays),
+        TEST(an_opt_out_counts_in_a_hidden_dataset_too),
         TEST(the_merge_policy_makes_the_profiles),
         TEST(datasets_choose_the_format),
         TEST(parquet_without_the_library_says_how_to_get_it),

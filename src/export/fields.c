@@ -37,8 +37,11 @@ static mu_str step_of(mu_str path)
 /* What goes on below the member `name`. */
 static rest below(mu_arena *arena, const rest *paths, mu_str name)
 {
-    rest out = {.paths = MU_NEW_ARRAY(arena, mu_str, paths->n)};
-    for (uint32_t i = 0; i < paths->n; i++) {
+    uint32_t n_max = 0;
+    for (uint32_t i = 0; i < paths->n; i++)
+        n_max += mu_str_equal(step_of(paths->paths[i]), name);
+    rest out = {.paths = MU_NEW_ARRAY(arena, mu_str, n_max)};
+    for (uint32_t i = 0; i < paths->n && n_max > 0; i++) {
         mu_str path = paths->paths[i], step = step_of(path);
         if (!mu_str_equal(step, name))
             continue;

@@ -345,8 +345,7 @@ static bool is_wanted(const mu_export_source *s, const mu_profile_view *view)
     return !view->is_empty && view->n_identities <= MU_CLUSTER_IDENTITIES_MAX &&
            (plan->empty_profiles || view->n_sources > 0) &&
            (plan->ingested_after_ms == INT64_MIN ||
-            view->last_modified_ms > plan->ingested_after_ms) &&
-           !opted_out(view->attributes);
+            view->last_modified_ms > plan->ingested_after_ms);
 }
 
 /* -------- members that are the export's own -------- */
@@ -548,15 +547,34 @@ static void count_row(const scanning *scan, uint32_t n, const shown_identity *li
 
 /* -------- rows -------- */
 
-static mu_code read_profile(const scanning *scan, const mu_content *content, uint32_t identity,
-                            mu_err *err)
+/* An opt-out counts wherever it stands: also in what is not shown. */
+static mu_code check_opt_out(mu_export_source *s, const mu_content *content, uint32_t identity,
+                             const mu_profile_view *shown, bool *out, mu_err *err)
+{
+    mu_profile_view whole;
+    *out = opted_out(shown->attributes);
+    if (*out || s->hidden.n_datasets == 0)
+        return MU_OK;
+    MU_TRY(mu_content_view(&s->row_arena, s->schema, content, &s->policy.policy, identity, &whole,
+                           err));
+    *out = opted_out(whole.attributes);
+    return MU_OK;
+}
+
+/* `whole`: with what is hidden. */
+static mu_code read_profile(const scanning *scan, const mu_content *whole,
+                            const mu_content *content, uint32_t identity, mu_err *err)
 {
     mu_export_source *s = scan->source;
     mu_profile_view view;
     mu_value root;
+    bool has_opted_out;
     MU_TRY(mu_content_view(&s->row_arena, s->schema, content, &s->policy.policy, identity, &view,
                            err));
     if (!is_wanted(s, &view))
+        return MU_OK;
+    MU_TRY(check_opt_out(s, whole, identity, &view, &has_opted_out, err));
+    if (has_opted_out)
         return MU_OK;
     shown_identity *list = shown_identities(s, content, &view);
     MU_TRY(root_value(s, content, &view, list, &root, err));
@@ -566,8 +584,8 @@ static mu_code read_profile(const scanning *scan, const mu_content *content, uin
 }
 
 /* A cluster is one profile, or, without the graph, as many as it has identities. */
-static mu_code read_row(const scanning *scan, const mu_part *part, uint32_t row, uint32_t pid,
-                        mu_err *err)
+static mu_code read_row(const scanning *scan, const mu_part *part, bool has_all_fields,
+                        uint32_t row, uint32_t pid, mu_err *err)
 {
     mu_export_source *s = scan->source;
     mu_arena *arena = &s->row_arena;
@@ -577,13 +595,14 @@ static mu_code read_row(const scanning *scan, const mu_part *part, uint32_t row,
     mu_arena_reset(arena);
     MU_TRY(mu_part_identity(part, row, &identity, err));
     MU_TRY(mu_part_row(part, row, arena, &value, err));
-    value = mu_value_extend(arena, mu_part_row_type(part), s->schema->row, value);
+    if (!has_all_fields)
+        value = mu_value_extend(arena, mu_part_row_type(part), s->schema->row, value);
     MU_TRY(mu_content_read(arena, s->schema, pid, identity, value, &content, err));
     content.reader = s->reader;
-    content = mu_hidden_apply(arena, &s->hidden, s->schema, &content);
+    mu_content visible = mu_hidden_apply(arena, &s->hidden, s->schema, &content);
     uint32_t n = s->policy.policy.uses_graph ? 1 : content.cluster.n_identities;
     for (uint32_t i = 0; i < n; i++)
-        MU_TRY(read_profile(scan, &content, i, err));
+        MU_TRY(read_profile(scan, &content, &visible, i, err));
     return MU_OK;
 }
 
@@ -591,6 +610,7 @@ static mu_code read_part(const scanning *scan, const mu_part *part, const uint64
                          mu_err *err)
 {
     mu_export_source *s = scan->source;
+    bool has_all_fields = mu_type_equal(mu_part_row_type(part), s->schema->row);
     for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
         mu_block block = mu_part_block(part, b);
         const uint32_t *pids;
@@ -601,7 +621,7 @@ static mu_code read_part(const scanning *scan, const mu_part *part, const uint64
                 return mu_fail(err, MU_E_CANCELLED, "the export was cancelled");
             if ((dead != NULL && mu_bit_get(dead, row)) || !is_chosen(scan, pids[at]))
                 continue;
-            MU_TRY(read_row(scan, part, row, pids[at], err));
+            MU_TRY(read_row(scan, part, has_all_fields, row, pids[at], err));
         }
     }
     return MU_OK;

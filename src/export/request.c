@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #define NAME_BYTES 255u
+#define PATHS_MAX  10000u /* as many fields as a class may have */
 
 /* -------- ids -------- */
 
@@ -91,6 +92,17 @@ static mu_code identifier(const reading *r, const mu_json *parent, mu_str pointe
     return out->len <= NAME_BYTES
                ? MU_OK
                : wrong(r, pointer_of(r, pointer, name), "must be at most 255 bytes long");
+}
+
+static mu_code field_paths(const reading *r, const mu_json *parent, mu_str pointer, mu_str *out)
+{
+    uint32_t n = 1;
+    MU_TRY(text(r, parent, pointer, "fields", out));
+    for (size_t i = 0; i < out->len && n <= PATHS_MAX; i++)
+        n += out->ptr[i] == ',';
+    return n <= PATHS_MAX
+               ? MU_OK
+               : wrong(r, pointer_of(r, pointer, "fields"), "must name at most 10000 fields");
 }
 
 /* Also the words "true" and "false", as everywhere. */
@@ -243,7 +255,7 @@ static mu_code read_events(const reading *r, const mu_json *body, mu_json *out)
     MU_TRY(object(r, additional, MU_STR("/additionalFields"), "eventList", &list));
     if (list == NULL)
         return MU_OK;
-    MU_TRY(text(r, list, at, "fields", &fields));
+    MU_TRY(field_paths(r, list, at, &fields));
     MU_TRY(object(r, list, at, "filter", &filter));
     MU_TRY(copy_time(r, filter, at_filter, "fromIngestTimestamp", &times, &from_ms));
     MU_TRY(copy_time(r, filter, at_filter, "toIngestTimestamp", &times, &to_ms));
@@ -453,7 +465,7 @@ static mu_code check(const reading *r, const mu_export_request *request, mu_json
         request->profile_instance_id.len > 0 ? request->profile_instance_id : MU_STR("ups");
     if (body == NULL || body->kind != MU_JSON_OBJECT)
         return mu_fail(r->err, MU_E_INPUT, "an export is asked for with an object");
-    MU_TRY(text(r, body, MU_STR(""), "fields", &fields));
+    MU_TRY(field_paths(r, body, MU_STR(""), &fields));
     MU_TRY(read_filter(r, body, &filter));
     MU_TRY(read_events(r, body, &events));
     MU_TRY(read_destination(r, body, &filter, &destination, &format));
