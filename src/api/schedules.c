@@ -502,7 +502,7 @@ static mu_http_outcome patch_schedule(mu_http_request *request, mu_http_response
     (void)context;
     if (!mu_api_body(request, response, &body))
         return MU_HTTP_DONE;
-    if (body.kind != MU_JSON_ARRAY)
+    if (body.kind != MU_JSON_ARRAY || body.n == 0)
         return mu_api_problem(request, response, 400, BAD_MEMBER,
                               MU_STR("The body must be an array of operations"));
     if (!mu_api_schedule_begin(request, response, &a))
