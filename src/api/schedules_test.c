@@ -294,7 +294,7 @@ static void bad_patches_are_refused_whole(void **state)
     api_answer answer = api_expect(&fixture, 200, "GET", path_of(id), NULL);
     api_assert_text(&fixture, &answer, "state", "inactive");
     api_assert_text(&fixture, &answer, "schedule", "0 0 1 * * ?");
-    api_expect(&fixture, 204, "PATCH", path_of(id), "[]");
+    api_expect(&fixture, 400, "PATCH", path_of(id), "[]");
     api_expect(&fixture, 204, "PATCH", path_of(id),
                "[{\"op\":\"add\",\"path\":\"/schedule\",\"value\":\"bad\"},{\"op\":\"replace\","
                "\"path\":\"/schedule\",\"value\":\"0 0 3 * * ?\"},{\"op\":\"add\",\"path\":"
