@@ -7,8 +7,8 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-/* What one query may do: words looked at and rows read, in units of about 0.1 us. */
-#define WORK_MAX        2000000u
+/* What one query may do: words looked at and rows read, in units of up to 0.5 us. */
+#define WORK_MAX        800000u
 #define WORK_OF_LOOK_UP 16u
 #define REGEX_TIME_NS   250000000 /* matching alone, which no count of words bounds */
 
