@@ -10,12 +10,16 @@
 
 #include "api/api_int.h"
 #include "audience/job_int.h"
+#include "audience/membership_int.h"
 #include "base/time.h"
+#include "ingest/file_name.h"
 #include "tests/support/luma_server.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define JOBS   "/data/core/ups/segment/jobs"
 #define SINGLE "/collection/" LUMA_SERVER_INLET
@@ -551,6 +555,43 @@ static void merged_profiles_have_the_memberships_of_both(void **state)
     assert_member("lumaCrmId", "CRM-300002", "exited", true);
 }
 
+/* -------- damage -------- */
+
+static mu_str damaged_file;
+
+static void flip_a_byte(api_fixture *f)
+{
+    (void)f;
+    uint8_t byte;
+    int fd = open(damaged_file.ptr, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, 60), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, 60), 1);
+    close(fd);
+}
+
+static void damage_stops_one_sandbox_and_is_named(void **state)
+{
+    (void)state;
+    const char *audience = make_audience("Before", 0);
+    post_job(200, one_segment(audience));
+    await_end();
+    mu_workspace *workspace = workspace_of_prod();
+    mu_str folder = mu_member_folder(&fixture.arena, fixture.folder, workspace->place);
+    const mu_str *names;
+    uint32_t n = mu_folder_names(&fixture.arena, folder.ptr, &names);
+    assert_true(n > 0);
+    damaged_file = mu_path_joined(&fixture.arena, folder, names[n - 1]);
+    api_fixture_restart_after(&fixture, flip_a_byte);
+    api_answer answer = api_expect(&fixture, 500, "GET", JOBS, NULL);
+    assert_true(mu_str_find(answer.body, MU_STR("children")) == SIZE_MAX);
+    api_expect(&fixture, 200, "GET", "/data/foundation/catalog/dataSets", NULL);
+    api_fixture_restart_after(&fixture, flip_a_byte);
+    api_expect(&fixture, 200, "GET", JOBS, NULL);
+    assert_int_equal(members_of(audience), 4);
+}
+
 /* -------- keeping, deleting -------- */
 
 static void old_jobs_go(void **state)
@@ -599,6 +640,7 @@ int main(void)
         cmocka_unit_test(jobs_are_taken_up_after_a_restart),
         cmocka_unit_test(a_running_job_survives_the_end_of_the_server),
         cmocka_unit_test(a_deleted_audience_is_not_brought_back),
+        cmocka_unit_test(damage_stops_one_sandbox_and_is_named),
         cmocka_unit_test(merged_profiles_have_the_memberships_of_both),
         cmocka_unit_test(old_jobs_go),
     };
