@@ -309,10 +309,16 @@ static void all_forms_of_the_body_are_taken(void **state)
             mu_arena_format(&fixture.arena, "metrics.segmentedProfileCounter.%s", audience).ptr,
             "4");
     }
+    /* Nobody is an account. */
+    api_answer accounts = post_job(
+        200,
+        "{\"schema\":{\"name\":\"_xdm.context.account\"},\"segments\":[{\"segmentId\":\"*\"}]}");
+    await_end();
+    assert_string_equal(status_of(api_text(&fixture, &accounts, "id")), "SUCCEEDED");
     api_answer list = api_expect(&fixture, 200, "GET", JOBS "?snapshot.name=nightly", NULL);
     api_assert_text(&fixture, &list, "_page.totalCount", "1");
     list = api_expect(&fixture, 200, "GET", JOBS "?property=segments~segmentId==*", NULL);
-    api_assert_text(&fixture, &list, "_page.totalCount", "1");
+    api_assert_text(&fixture, &list, "_page.totalCount", "2");
     list = api_expect(&fixture, 200, "GET", JOBS "?status=FAILED", NULL);
     api_assert_text(&fixture, &list, "_page.totalCount", "0");
     list = api_expect(&fixture, 200, "GET", JOBS "?limit=2&sort=creationTime:asc", NULL);
@@ -626,6 +632,49 @@ static void a_deleted_audience_is_not_brought_back(void **state)
     assert_int_equal(members_of(audience), 0);
 }
 
+/* -------- settings -------- */
+
+static void run_to_the_end(const char *body)
+{
+    post_job(200, body);
+    await_end();
+}
+
+/* With a folder of its own, as the last test. */
+static void limits_of_jobs_on_demand_are_kept_where_asked_for(void **state)
+{
+    (void)state;
+    mu_api_options options = {.settings = mu_audience_settings_default()};
+    options.settings.flexible_enforce = 1;
+    options.settings.emit_existing = 1;
+    api_fixture_stop(&fixture);
+    api_fixture_start_with(&fixture, &options);
+    api_answer answer = api_expect(
+        &fixture, 201, "POST", "/data/core/ups/audiences",
+        "{\"name\":\"One\",\"expression\":{\"value\":\"person.gender = \\\"female\\\"\"}}");
+    const char *one = one_segment(api_text(&fixture, &answer, "id"));
+    assert_refused("[\"*\"]", "UPAPI-119920-400", "at most 20");
+    run_to_the_end(one);
+    run_to_the_end(one);
+    assert_refused(one, "UPAPI-119920-400", "a day");
+    answer = api_expect(&fixture, 200, "GET", JOBS, NULL);
+    api_assert_text(&fixture, &answer, "_page.totalCount", "2");
+    for (int day = 1; day < 25; day++) {
+        api_fixture_advance(MU_DAY_MS);
+        run_to_the_end(one);
+        run_to_the_end(one);
+    }
+    api_fixture_advance(MU_DAY_MS);
+    assert_refused(one, "UPAPI-119920-400", "a year");
+    api_fixture_advance(366 * MU_DAY_MS);
+    run_to_the_end(one);
+    answer = api_expect(
+        &fixture, 201, "POST", "/data/core/ups/audiences",
+        "{\"name\":\"Edge\",\"evaluationInfo\":{\"synchronous\":{\"enabled\":true}},\"expression\":"
+        "{\"value\":\"person.gender = \\\"female\\\"\"}}");
+    assert_refused(one_segment(api_text(&fixture, &answer, "id")), "UPAPI-119920-400", "batches");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +692,7 @@ int main(void)
         cmocka_unit_test(damage_stops_one_sandbox_and_is_named),
         cmocka_unit_test(merged_profiles_have_the_memberships_of_both),
         cmocka_unit_test(old_jobs_go),
+        cmocka_unit_test(limits_of_jobs_on_demand_are_kept_where_asked_for),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
