@@ -10,12 +10,16 @@
 
 #include "api/api_int.h"
 #include "audience/job_int.h"
+#include "audience/membership_int.h"
 #include "base/time.h"
+#include "ingest/file_name.h"
 #include "tests/support/luma_server.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define JOBS   "/data/core/ups/segment/jobs"
 #define SINGLE "/collection/" LUMA_SERVER_INLET
@@ -305,10 +309,16 @@ static void all_forms_of_the_body_are_taken(void **state)
             mu_arena_format(&fixture.arena, "metrics.segmentedProfileCounter.%s", audience).ptr,
             "4");
     }
+    /* Nobody is an account. */
+    api_answer accounts = post_job(
+        200,
+        "{\"schema\":{\"name\":\"_xdm.context.account\"},\"segments\":[{\"segmentId\":\"*\"}]}");
+    await_end();
+    assert_string_equal(status_of(api_text(&fixture, &accounts, "id")), "SUCCEEDED");
     api_answer list = api_expect(&fixture, 200, "GET", JOBS "?snapshot.name=nightly", NULL);
     api_assert_text(&fixture, &list, "_page.totalCount", "1");
     list = api_expect(&fixture, 200, "GET", JOBS "?property=segments~segmentId==*", NULL);
-    api_assert_text(&fixture, &list, "_page.totalCount", "1");
+    api_assert_text(&fixture, &list, "_page.totalCount", "2");
     list = api_expect(&fixture, 200, "GET", JOBS "?status=FAILED", NULL);
     api_assert_text(&fixture, &list, "_page.totalCount", "0");
     list = api_expect(&fixture, 200, "GET", JOBS "?limit=2&sort=creationTime:asc", NULL);
@@ -551,6 +561,43 @@ static void merged_profiles_have_the_memberships_of_both(void **state)
     assert_member("lumaCrmId", "CRM-300002", "exited", true);
 }
 
+/* -------- damage -------- */
+
+static mu_str damaged_file;
+
+static void flip_a_byte(api_fixture *f)
+{
+    (void)f;
+    uint8_t byte;
+    int fd = open(damaged_file.ptr, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, 60), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(fd, &byte, 1, 60), 1);
+    close(fd);
+}
+
+static void damage_stops_one_sandbox_and_is_named(void **state)
+{
+    (void)state;
+    const char *audience = make_audience("Before", 0);
+    post_job(200, one_segment(audience));
+    await_end();
+    mu_workspace *workspace = workspace_of_prod();
+    mu_str folder = mu_member_folder(&fixture.arena, fixture.folder, workspace->place);
+    const mu_str *names;
+    uint32_t n = mu_folder_names(&fixture.arena, folder.ptr, &names);
+    assert_true(n > 0);
+    damaged_file = mu_path_joined(&fixture.arena, folder, names[n - 1]);
+    api_fixture_restart_after(&fixture, flip_a_byte);
+    api_answer answer = api_expect(&fixture, 500, "GET", JOBS, NULL);
+    assert_true(mu_str_find(answer.body, MU_STR("children")) == SIZE_MAX);
+    api_expect(&fixture, 200, "GET", "/data/foundation/catalog/dataSets", NULL);
+    api_fixture_restart_after(&fixture, flip_a_byte);
+    api_expect(&fixture, 200, "GET", JOBS, NULL);
+    assert_int_equal(members_of(audience), 4);
+}
+
 /* -------- keeping, deleting -------- */
 
 static void old_jobs_go(void **state)
@@ -585,6 +632,49 @@ static void a_deleted_audience_is_not_brought_back(void **state)
     assert_int_equal(members_of(audience), 0);
 }
 
+/* -------- settings -------- */
+
+static void run_to_the_end(const char *body)
+{
+    post_job(200, body);
+    await_end();
+}
+
+/* With a folder of its own, as the last test. */
+static void limits_of_jobs_on_demand_are_kept_where_asked_for(void **state)
+{
+    (void)state;
+    mu_api_options options = {.settings = mu_audience_settings_default()};
+    options.settings.flexible_enforce = 1;
+    options.settings.emit_existing = 1;
+    api_fixture_stop(&fixture);
+    api_fixture_start_with(&fixture, &options);
+    api_answer answer = api_expect(
+        &fixture, 201, "POST", "/data/core/ups/audiences",
+        "{\"name\":\"One\",\"expression\":{\"value\":\"person.gender = \\\"female\\\"\"}}");
+    const char *one = one_segment(api_text(&fixture, &answer, "id"));
+    assert_refused("[\"*\"]", "UPAPI-119920-400", "at most 20");
+    run_to_the_end(one);
+    run_to_the_end(one);
+    assert_refused(one, "UPAPI-119920-400", "a day");
+    answer = api_expect(&fixture, 200, "GET", JOBS, NULL);
+    api_assert_text(&fixture, &answer, "_page.totalCount", "2");
+    for (int day = 1; day < 25; day++) {
+        api_fixture_advance(MU_DAY_MS);
+        run_to_the_end(one);
+        run_to_the_end(one);
+    }
+    api_fixture_advance(MU_DAY_MS);
+    assert_refused(one, "UPAPI-119920-400", "a year");
+    api_fixture_advance(366 * MU_DAY_MS);
+    run_to_the_end(one);
+    answer = api_expect(
+        &fixture, 201, "POST", "/data/core/ups/audiences",
+        "{\"name\":\"Edge\",\"evaluationInfo\":{\"synchronous\":{\"enabled\":true}},\"expression\":"
+        "{\"value\":\"person.gender = \\\"female\\\"\"}}");
+    assert_refused(one_segment(api_text(&fixture, &answer, "id")), "UPAPI-119920-400", "batches");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -599,8 +689,10 @@ int main(void)
         cmocka_unit_test(jobs_are_taken_up_after_a_restart),
         cmocka_unit_test(a_running_job_survives_the_end_of_the_server),
         cmocka_unit_test(a_deleted_audience_is_not_brought_back),
+        cmocka_unit_test(damage_stops_one_sandbox_and_is_named),
         cmocka_unit_test(merged_profiles_have_the_memberships_of_both),
         cmocka_unit_test(old_jobs_go),
+        cmocka_unit_test(limits_of_jobs_on_demand_are_kept_where_asked_for),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

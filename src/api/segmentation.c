@@ -1,18 +1,29 @@
 /* segmentation.c -- the life of what the segmentation service has running. */
 #include "api/schedules_int.h"
 
-static mu_code open_workspaces(mu_api *api, mu_err *err)
+/* Damage stops the sandbox that has it, whose requests then say so, and no other
+ * (docs/decisions/0092). */
+static mu_code open_workspace(mu_api *api, mu_str name, mu_err *err)
 {
     mu_workspace *workspace;
+    mu_sandbox *live = mu_live_find_sandbox(api->options.live, name);
+    mu_code code = mu_workspaces_get(api->workspaces, name, live, &workspace, err);
+    if (code != MU_E_CORRUPT)
+        return code;
+    mu_log(api->options.logger, MU_LOG_ERROR, "sandbox_damaged", mu_log_text("sandbox", name),
+           mu_log_text("error", mu_str_from(err->text)));
+    return MU_OK;
+}
+
+static mu_code open_workspaces(mu_api *api, mu_err *err)
+{
     mu_arena arena;
     const mu_str *names;
     mu_arena_init(&arena, SIZE_MAX);
     uint32_t n = mu_live_sandboxes(api->options.live, &arena, &names);
     mu_code code = MU_OK;
     for (uint32_t i = 0; code == MU_OK && i < n; i++)
-        code =
-            mu_workspaces_get(api->workspaces, names[i],
-                              mu_live_find_sandbox(api->options.live, names[i]), &workspace, err);
+        code = open_workspace(api, names[i], err);
     mu_arena_free(&arena);
     return code;
 }

@@ -286,7 +286,7 @@ mu_code mu_segment_jobs_cancel(mu_segment_jobs *jobs, mu_workspace *workspace, m
     mu_code code = MU_E_CONFLICT;
     while (code == MU_E_CONFLICT) {
         mu_arena arena;
-        const mu_shelf_item *item;
+        const mu_shelf_item *item = NULL;
         mu_arena_init(&arena, SIZE_MAX);
         pthread_mutex_lock(&jobs->lock);
         code = hold_item(workspace, id, &item, err);

@@ -63,11 +63,13 @@ static mu_json segment_json(snapshot_of_rules *s, mu_str id)
 {
     const mu_audience *audience = mu_audience_find(s->book, id);
     const mu_json *expression = mu_json_get(&audience->item->json, MU_STR("expression"));
+    const mu_json none = {.kind = MU_JSON_OBJECT};
     mu_json policy = policy_json(s, audience->merge_policy_id);
-    mu_json segment = MU_JSON_OBJECT_OF(
-        s->arena, {MU_STR("id"), text_of(id)}, {MU_STR("expression"), *expression},
-        {MU_STR("mergePolicyId"), *mu_json_member(&policy, MU_STR("id"))},
-        {MU_STR("mergePolicy"), policy});
+    mu_json segment =
+        MU_JSON_OBJECT_OF(s->arena, {MU_STR("id"), text_of(id)},
+                          {MU_STR("expression"), expression == NULL ? none : *expression},
+                          {MU_STR("mergePolicyId"), *mu_json_member(&policy, MU_STR("id"))},
+                          {MU_STR("mergePolicy"), policy});
     return MU_JSON_OBJECT_OF(s->arena, {MU_STR("segmentId"), text_of(id)},
                              {MU_STR("segment"), segment});
 }
