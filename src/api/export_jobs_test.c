@@ -406,6 +406,24 @@ static void rows_show_memberships(void **state)
     assert_null(strstr(row, BUYERS));
 }
 
+/* A device turns out to be Ben's: one profile from now on, in the audiences of both. */
+static void members_stay_members_when_they_are_merged(void **state)
+{
+    (void)state;
+    static const mu_identity device[] = {{{"ECID", 4}, {"1006", 4}}};
+    static const mu_identity both[] = {{{"lumaCrmId", 9}, {"CRM-2", 5}},
+                                       {{"ECID", 4}, {"1006", 4}}};
+    create(device, 1, D1, NOW - 50, "{\"homeAddress\":{\"city\":\"Chur\"}}");
+    set_members(BUYERS, NOW, (const mu_identity *const[]){device, NULL});
+    create(both, 2, D2, NOW, "{\"homeAddress\":{\"city\":\"Chur\"}}");
+    assert_rows(OF(SEGMENT(BUYERS)) "}}", BEN);
+    const char *row =
+        exported("{\"fields\":\"segmentMembership.ups\",\"filter\":{\"segments\":[" SEGMENT(
+            BUYERS) "]}," TO SCHEMA "}");
+    assert_non_null(strstr(row, BUYERS));
+    assert_non_null(strstr(row, VISITORS));
+}
+
 /* The rule of every audience takes Ann alone. */
 static void segments_may_be_evaluated_first(void **state)
 {
@@ -1039,6 +1057,7 @@ int main(void)
         TEST(ingest_times_are_strictly_later),
         TEST(fields_choose_what_goes_out),
         TEST(rows_show_memberships),
+        TEST(members_stay_members_when_they_are_merged),
         TEST(segments_may_be_evaluated_first),
         TEST(events_go_out_with_their_profile),
         TEST(what_carries_the_label_c12_stays),

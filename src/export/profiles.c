@@ -230,12 +230,15 @@ static mu_code open_source(mu_export_source *s, mu_err *err)
         mu_workspace_policy(workspace, &s->arena, s->plan->policy_id, MU_STR(""), &s->policy, err));
     MU_TRY(mu_hidden_read(workspace->options->documents, &s->arena, workspace->place, &s->hidden,
                           err));
+    /* In this order: what is known of a profile that another one was merged into before the
+     * snapshot is in the memberships. */
+    MU_TRY(mu_sandbox_snapshot(workspace->live, &s->snapshot, err));
+    MU_TRY(mu_workspace_take_merges(workspace, err));
     s->memberships = mu_memberships_acquire(workspace->memberships);
     MU_TRY(mu_audience_book_acquire(workspace->books, &book, err));
     mu_code code = find_audiences(s, book, err);
     mu_audience_book_release(book);
     MU_TRY(code);
-    MU_TRY(mu_sandbox_snapshot(workspace->live, &s->snapshot, err));
     s->schema = mu_snapshot_schema(s->snapshot);
     int received = mu_type_field(s->schema->event, MU_STR("$received"));
     s->received = received < 0 ? NO_PLACE : (uint32_t)received;
