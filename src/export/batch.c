@@ -81,7 +81,6 @@ static mu_code convert(const batch_writing *b, mu_str rows, size_t line_max_byte
                                              .temporary_folder = b->incoming.ptr,
                                              .columns = mu_buf_str(&columns),
                                              .line_max_bytes = line_max_bytes,
-                                             .n_threads = writing->workspace->options->n_threads,
                                              .should_stop = writing->should_stop,
                                              .stop_context = writing->stop_context};
     if (code == MU_OK && columns.failed)

@@ -10,7 +10,8 @@
 #include <time.h>
 
 #define LINE_BYTES ((size_t)1 << 20) /* it reads in pieces of twice the longest line */
-#define ROW_GROUP  "20480"           /* profiles are wide; each thread holds so many of them */
+#define ROW_GROUP  "20480"           /* profiles are wide, and so many of them are held */
+#define MEMORY     "1GB" /* one thread takes half of it; each further one would as much again */
 
 typedef void *handle;
 
@@ -144,9 +145,8 @@ static mu_code set_up(mu_duckdb *duckdb, handle connection, const mu_duckdb_conv
     result ignored = {{0}};
     mu_buf_init(&sql, (size_t)1 << 20);
     MU_BUF_ADD(&sql, "SET autoinstall_known_extensions = false; "
-                     "SET autoload_known_extensions = false; SET memory_limit = '512MB'; ");
-    mu_buf_add_format(&sql, "SET threads = %u; SET temp_directory = ",
-                      conversion->n_threads == 0 ? 1 : conversion->n_threads);
+                     "SET autoload_known_extensions = false; SET threads = 1; "
+                     "SET memory_limit = '" MEMORY "'; SET temp_directory = ");
     add_text(&sql, conversion->temporary_folder);
     mu_buf_add_char(&sql, '\0');
     mu_code code = MU_OK;

@@ -187,7 +187,6 @@ typedef struct mu_duckdb_conversion {
     const char *rows_path, *parquet_path, *temporary_folder;
     mu_str columns;        /* mu_export_write_columns */
     size_t line_max_bytes; /* the longest line */
-    unsigned n_threads;
     bool (*should_stop)(void *context);
     void *stop_context;
 } mu_duckdb_conversion;
