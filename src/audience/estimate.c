@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define RUNNERS        8u    /* estimates that run side by side, in turns */
+#define RUNNERS        8u                    /* estimates that run side by side, in turns */
 #define KEPT_BYTES_MAX ((uint64_t)128 << 20) /* of a sandbox's previews; likewise */
 #define SWEEP_MS       (10u * 60 * 1000)
 #define HOUR_MS        INT64_C(3600000)

@@ -121,8 +121,9 @@ static void a_refused_edit_changes_nothing(void **state)
     assert_int_equal(edit(f, MU_DOCUMENT_ADD, "a", 1), MU_OK);
     expect(f, "a=1");
     const mu_shelf *before = acquire(f);
-    mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("b"), MU_STR("{\"value\":2}"), 0, NULL},
-                                {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":9}"), 0, NULL}};
+    mu_document_edit edits[] = {
+        {MU_DOCUMENT_PUT, kind, MU_STR("b"), MU_STR("{\"value\":2}"), 0, NULL},
+        {MU_DOCUMENT_ADD, kind, MU_STR("a"), MU_STR("{\"value\":9}"), 0, NULL}};
     assert_int_equal(mu_shelves_edit(f->shelves, 1, 2, edits, NULL), MU_E_CONFLICT);
     const mu_shelf *after = acquire(f);
     assert_ptr_equal(before, after);

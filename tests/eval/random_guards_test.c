@@ -51,7 +51,8 @@ static void make_case(mu_dice *dice, mu_arena *arena, mu_case *out)
         mu_str text =
             mu_dice_percent(dice, 40) ? template : mu_random_mutation(dice, arena, template);
         if (mu_case_bind_rule(arena, schema, 0, NULL, text) != NULL)
-            out->rules[out->n_rules++] = (mu_case_rule){.id = mu_arena_format(arena, "s%u", i), .text = text};
+            out->rules[out->n_rules++] =
+                (mu_case_rule){.id = mu_arena_format(arena, "s%u", i), .text = text};
     }
 }
 
