@@ -144,6 +144,37 @@ static void every_route_is_described(void **state)
     assert_int_equal(n_missing, 0);
 }
 
+/* What the HTTP server adds by itself. */
+static bool is_built_in(mu_str path)
+{
+    return mu_str_equal(path, MU_STR("/health")) || mu_str_equal(path, MU_STR("/ready")) ||
+           mu_str_equal(path, MU_STR("/metrics"));
+}
+
+static void look_for_route(mu_str path, mu_str method, const mu_json *operation, void *context)
+{
+    unsigned *n_missing = context;
+    (void)operation;
+    for (const mu_http_route_entry *route = mu_http_router_first(fixture.router); route != NULL;
+         route = route->next)
+        if (mu_str_equal(method, lower(mu_http_method_name(route->route.method))) &&
+            mu_str_equal(without_names(path), without_names(route->pattern)))
+            return;
+    if (is_built_in(path))
+        return;
+    print_error("there is no route for " MU_STR_FMT " " MU_STR_FMT "\n", MU_STR_ARG(method),
+                MU_STR_ARG(path));
+    ++*n_missing;
+}
+
+static void every_description_has_its_route(void **state)
+{
+    unsigned n_missing = 0;
+    (void)state;
+    for_operations(look_for_route, &n_missing);
+    assert_int_equal(n_missing, 0);
+}
+
 /* -------- what the document says of itself -------- */
 
 /* The document is as deep as its files are; 64 is far more than that. */
@@ -294,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
+        cmocka_unit_test(every_description_has_its_route),
         cmocka_unit_test(every_reference_leads_somewhere),
         cmocka_unit_test(operations_have_ids_of_their_own),
         cmocka_unit_test(parameters_of_paths_are_declared),

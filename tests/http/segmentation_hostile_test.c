@@ -23,9 +23,13 @@
 #define RULE        "person.name.firstName = \\\"x\\\""
 #define EXPRESSION  "{\"type\":\"PQL\",\"format\":\"pql/text\",\"value\":\"" RULE "\"}"
 #define PROFILE     "{\"name\":\"_xdm.context.profile\"}"
+#define OF_SEARCH   "?schema.name=_xdm.context.segmentdefinition&namespace=AEPSegments"
 #define EXPORT_WITH(more)                                                                          \
     "{\"destination\":{\"datasetId\":\"9261ceef0b969e70ac20f151\"},\"schema\":{\"name\":\"_xdm."   \
     "context.profile\"}" more "}"
+#define SCHEDULE(cron)                                                                             \
+    "{\"name\":\"x\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[\"*\"]},"       \
+    "\"schedule\":\"" cron "\"}"
 #define EXTERNAL                                                                                   \
     "{\"name\":\"New\",\"originName\":\"CUSTOM_UPLOAD\",\"fields\":[{\"name\":\"email\",\"type\":" \
     "\"string\",\"identityNs\":\"email\"}],\"sourceSpec\":{\"params\":{\"path\":\"a.csv\","        \
@@ -107,6 +111,12 @@ static int start(void **state)
     keep("export", 200, UPS "/export/jobs",
          "{\"destination\":{\"datasetId\":\"" DATASET "\"},\"schema\":" PROFILE "}", "id");
     wait_for(UPS "/export/jobs/<export>", "status", "SUCCEEDED");
+    keep("preview", 201, UPS "/preview", "{\"predicateExpression\":\"" RULE "\"}", "previewId");
+    wait_for(UPS "/preview/<preview>", "state", "RESULT_READY");
+    keep("schedule", 200, SCHEDULES,
+         "{\"name\":\"Nightly\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[\"<"
+         "definition>\"]},\"schedule\":\"0 0 1 * * ?\"}",
+         "id");
     keep("operation", 202, AIS "/external-audience", EXTERNAL, "operationId");
     wait_for(AIS "/external-audience/operations/<operation>", "status", "SUCCESS");
     return 0;
@@ -123,10 +133,8 @@ static int stop(void **state)
 static mu_str witness(void)
 {
     static const char *const lists[] = {
-        UPS "/audiences?limit=1000",
-        DEFINITIONS "?limit=1000",
-        UPS "/segment/jobs?limit=1000",
-        UPS "/export/jobs?limit=1000",
+        UPS "/audiences?limit=1000",   DEFINITIONS "?limit=1000", UPS "/segment/jobs?limit=1000",
+        UPS "/export/jobs?limit=1000", SCHEDULES "?limit=1000",   UPS "/muster/folders",
     };
     mu_buf buf;
     mu_buf_init(&buf, SIZE_MAX);
@@ -267,6 +275,38 @@ static const endpoint endpoints[] = {
       {"additionalFields", "O"},
       {"additionalFields.eventList", "O"}}},
     {"POST",
+     UPS "/preview",
+     "{\"predicateExpression\":\"" RULE "\"}",
+     {{"predicateExpression", "*T"},
+      {"predicateType", "T"},
+      {"predicateModel", "T"},
+      {"graphType", "T"},
+      {"mergePolicyId", "T"}}},
+    {"POST",
+     SCHEDULES,
+     "{\"name\":\"New\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[\"*\"]},"
+     "\"schedule\":\"0 0 1 * * ?\"}",
+     {{"name", "*T"},
+      {"type", "*"},
+      {"properties", "*"},
+      {"properties.segments", "*L"},
+      {"schedule", ""},
+      {"state", ""}}},
+    {"PATCH",
+     SCHEDULES "/<schedule>",
+     "[{\"op\":\"add\",\"path\":\"/state\",\"value\":\"inactive\"}]",
+     {{NULL, NULL}}},
+    {"POST",
+     SCHEDULES "/add-audiences",
+     "{\"id\":\"<schedule>\",\"segments\":[\"<user>\"]}",
+     {{"id", "*"}, {"segments", "*L"}}},
+    {"POST",
+     SCHEDULES "/remove-audiences",
+     "{\"id\":\"<schedule>\",\"segments\":[\"<user>\"]}",
+     {{"id", "*"}, {"segments", "*L"}}},
+    {"POST", SCHEDULES "/audience-map", "{\"segments\":[\"<definition>\"]}", {{"segments", "*"}}},
+    {"POST", SCHEDULES "/trigger", "{\"id\":\"none\"}", {{"id", "*"}}},
+    {"POST",
      AIS "/external-audience",
      EXTERNAL,
      {{"name", "*T"},
@@ -317,6 +357,19 @@ static const endpoint endpoints[] = {
      UPS "/muster/overlap",
      "{\"segments\":[\"<definition>\",\"<user>\"]}",
      {ASKED_MEMBERS, {"segments", "*"}}},
+    {"POST",
+     UPS "/muster/explain",
+     "{\"segmentId\":\"<definition>\",\"entityId\":\"none\"}",
+     {{"asOf", ""},
+      {"now", ""},
+      {"entityId", "*"},
+      {"entityIdNS", "T"},
+      {"segmentId", "T"},
+      {"mergePolicyId", "T"}}},
+    {"POST",
+     UPS "/muster/folders",
+     "{\"name\":\"Summer\"}",
+     {{"name", "*T"}, {"id", "T"}, {"parentFolderId", "T"}}},
 };
 
 #define N_ENDPOINTS (sizeof endpoints / sizeof endpoints[0])
@@ -453,6 +506,10 @@ static void bodies_that_are_nothing_are_refused(void **state)
     mu_str before = witness();
     for (size_t e = 0; e < N_ENDPOINTS; e++)
         for (size_t b = 0; b < sizeof bodies / sizeof bodies[0]; b++) {
+            /* No operation at all is no mistake there. */
+            if (mu_str_equal(bodies[b], MU_STR("[]")) &&
+                strcmp(endpoints[e].path, SCHEDULES "/<schedule>") == 0)
+                continue;
             char what[32];
             snprintf(what, sizeof what, "body %zu", b);
             expect_refused(endpoints[e].method, filled(endpoints[e].path), bodies[b], what);
@@ -526,6 +583,26 @@ static const struct broken {
      EXPORT_WITH(",\"filter\":{\"segmentQualificationTime\":{\"startTime\":\"2026-01-02T00:00:"
                  "00Z\",\"endTime\":\"2026-01-01T00:00:00Z\"}}")},
     {"POST", UPS "/export/jobs", EXPORT_WITH(",\"mergePolicy\":{\"id\":\"none\"}")},
+    {"POST", SCHEDULES, SCHEDULE("0 0 1,13 * * ?")},
+    {"POST", SCHEDULES, SCHEDULE("0 0/30 1 * * ?")},
+    {"POST", SCHEDULES, SCHEDULE("* 0 1 * * ?")},
+    {"POST", SCHEDULES, SCHEDULE("0 0 1 * *")},
+    {"POST", SCHEDULES, SCHEDULE("0 0 1 * * *")},
+    {"POST", SCHEDULES, SCHEDULE("0 0 1 ? * ?")},
+    {"POST", SCHEDULES, SCHEDULE("0 0 1 31 2 ? 2020")},
+    {"POST", SCHEDULES, SCHEDULE("")},
+    {"POST", SCHEDULES,
+     "{\"name\":\"x\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[\"none\"]}}"},
+    {"POST", SCHEDULES,
+     "{\"name\":\"x\",\"type\":\"batch_segmentation\",\"properties\":{\"segments\":[1]}}"},
+    {"POST", SCHEDULES, "{\"name\":\"x\",\"type\":\"export\",\"properties\":{}}"},
+    {"PATCH", SCHEDULES "/<schedule>", "[{\"op\":\"add\",\"path\":\"/name\",\"value\":\"x\"}]"},
+    {"PATCH", SCHEDULES "/<schedule>", "[{\"op\":\"remove\",\"path\":\"/state\"}]"},
+    {"PATCH", SCHEDULES "/<schedule>", "[{\"op\":\"add\",\"path\":\"/state\",\"value\":\"on\"}]"},
+    {"PATCH", SCHEDULES "/<schedule>",
+     "[{\"op\":\"add\",\"path\":\"/schedule\",\"value\":\"0 0 2 * * "
+     "?\"},{\"op\":\"add\",\"path\":\"/state\",\"value\":1}]"},
+    {"POST", SCHEDULES "/audience-map", "{\"segments\":[]}"},
     {"POST", AIS "/audiences",
      "{\"name\":\"x\",\"namespace\":\"AO\",\"originName\":\"x\",\"audienceId\":\"x\"}"},
     {"POST", AIS "/audiences?createAudienceMetaOnly=true",
@@ -534,6 +611,12 @@ static const struct broken {
     {"PATCH", AIS "/external-audience/<external>", "{\"ttlInDays\":0}"},
     {"POST", AIS "/external-audience/<external>/runs",
      "{\"dataFilterStartTime\":5,\"dataFilterEndTime\":4}"},
+    {"POST", UPS "/muster/folders", "{\"name\":\"x\",\"id\":\"a/b\"}"},
+    {"POST", UPS "/muster/folders", "{\"name\":\"x\",\"id\":\"root\"}"},
+    {"POST", UPS "/muster/folders", "{\"name\":\"x\",\"parentFolderId\":\"none\"}"},
+    {"POST", UPS "/muster/explain", "{\"segmentId\":\"none\",\"entityId\":\"x\"}"},
+    {"POST", UPS "/muster/explain",
+     "{\"segmentId\":\"<definition>\",\"entityId\":\"none\",\"entityIdNS\":\"Nothing\"}"},
     {"POST", UPS "/muster/diff", "{\"segmentId\":\"<definition>\"}"},
     {"POST", UPS "/muster/diff", "{\"segmentId\":\"none\",\"expression\":" EXPRESSION "}"},
     {"POST", UPS "/muster/diff", "{\"segmentId\":\"<external>\",\"expression\":" EXPRESSION "}"},
@@ -698,10 +781,7 @@ static void ids_that_are_none_are_not_found(void **state)
 static void queries_that_are_wrong_are_refused(void **state)
 {
     static const char *const lists[] = {
-        UPS "/audiences",
-        DEFINITIONS,
-        UPS "/segment/jobs",
-        UPS "/export/jobs",
+        UPS "/audiences", DEFINITIONS, UPS "/segment/jobs", UPS "/export/jobs", SCHEDULES,
     };
     static const char *const numbers[] = {"-1",   "x",   "1.5", "1e3",
                                           "0x10", "%00", "+-1", "99999999999999999999"};
@@ -730,6 +810,14 @@ static void queries_that_are_wrong_are_refused(void **state)
         UPS "/export/jobs?status=LOST",
         UPS "/export/jobs?offset=x",
         UPS "/export/jobs?offset=1_",
+        UPS "/search/namespaces",
+        UPS "/search/namespaces?schema.name=_xdm.context.profile",
+        UPS "/search/entities?schemaClass=_xdm.context.segmentdefinition",
+        UPS "/search/entities?namespace=AEPSegments",
+        UPS "/search/entities" OF_SEARCH "&limit=0",
+        UPS "/search/entities" OF_SEARCH "&page=-1",
+        UPS "/search/entities" OF_SEARCH "&s=name:(",
+        UPS "/search/taxonomy" OF_SEARCH,
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         expect_refused("GET", wrong[i], MU_STR(""), "a query");
@@ -756,13 +844,23 @@ static void odd_queries_do_no_harm(void **state)
                                          "?????",
                                          "\x7f"};
     static const char *const paths[] = {
-        UPS "/audiences?property=",    UPS "/audiences?sort=",
-        UPS "/audiences?name=",        UPS "/audiences?description=",
-        UPS "/audiences?entityType=",  DEFINITIONS "?property=",
-        DEFINITIONS "?sort=",          DEFINITIONS "?a.b.c=",
-        UPS "/segment/jobs?property=", UPS "/segment/jobs?snapshot.name=",
-        UPS "/segment/jobs?sort=",     UPS "/export/jobs?offset=",
+        UPS "/audiences?property=",
+        UPS "/audiences?sort=",
+        UPS "/audiences?name=",
+        UPS "/audiences?description=",
+        UPS "/audiences?entityType=",
+        DEFINITIONS "?property=",
+        DEFINITIONS "?sort=",
+        DEFINITIONS "?a.b.c=",
+        UPS "/segment/jobs?property=",
+        UPS "/segment/jobs?snapshot.name=",
+        UPS "/segment/jobs?sort=",
+        UPS "/export/jobs?offset=",
         UPS "/export/jobs?status=",
+        UPS "/search/entities" OF_SEARCH "&s=",
+        UPS "/search/entities" OF_SEARCH "&entityId=",
+        UPS "/search/taxonomy" OF_SEARCH "&entityId=",
+        UPS "/search/namespaces" OF_SEARCH "&s=",
     };
     (void)state;
     for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
