@@ -104,7 +104,7 @@ static bool add_audience(mu_ask *ask, mu_str id, const char *pointer)
         audience = mu_audience_find_external(ask->book, MU_STR(""), id);
     if (audience == NULL)
         return refuse(ask, BAD_MEMBER, "%s: there is no audience " MU_STR_FMT, pointer,
-                      (int)(id.len > 200 ? 200 : id.len), id.ptr);
+                      MU_STR_ARG(mu_utf8_head(id, 200)));
     mu_asked_rule *rule = &ask->rules[ask->n_rules++];
     *rule = (mu_asked_rule){.audience = audience,
                             .id = audience->id,

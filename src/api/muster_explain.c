@@ -4,6 +4,7 @@
 #include "api/entities_int.h"
 #include "api/muster_ask.h"
 #include "audience/exclusion.h"
+#include "base/utf8.h"
 
 #define PATH       "/data/core/ups/muster/explain"
 #define BAD_MEMBER MU_STR("UPAPI-119911-400")
@@ -25,9 +26,9 @@ typedef struct explaining {
 
 static bool refuse(explaining *e, unsigned status, mu_str code, const char *format, mu_str text)
 {
-    (void)mu_api_problem(
-        e->ask.request, e->ask.response, status, code,
-        mu_arena_format(e->arena, format, (int)(text.len > 200 ? 200 : text.len), text.ptr));
+    text = mu_utf8_head(text, 200);
+    (void)mu_api_problem(e->ask.request, e->ask.response, status, code,
+                         mu_arena_format(e->arena, format, MU_STR_ARG(text)));
     return false;
 }
 

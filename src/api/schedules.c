@@ -7,6 +7,7 @@
 #include "api/listing.h"
 #include "api/schedules_int.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,6 +69,7 @@ void mu_api_schedule_complain(mu_api_schedule_ask *a, const char *format, ...)
     int n = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    len = mu_utf8_whole((mu_str){text, len});
     if (a->n_messages < MU_API_SCHEDULE_MESSAGES)
         a->messages[a->n_messages++] = mu_arena_copy(a->arena, (mu_str){text, len});
 }

@@ -48,6 +48,14 @@ size_t mu_utf8_whole(mu_str text)
     return text.len - (begin - 1) < length ? begin - 1 : text.len;
 }
 
+mu_str mu_utf8_head(mu_str text, size_t bytes_max)
+{
+    if (text.len <= bytes_max)
+        return text;
+    text.len = bytes_max;
+    return (mu_str){text.ptr, mu_utf8_whole(text)};
+}
+
 uint32_t mu_utf8_next(mu_str text, size_t *at)
 {
     const unsigned char *p = (const unsigned char *)text.ptr + *at;

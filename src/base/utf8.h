@@ -12,6 +12,9 @@ bool mu_utf8_valid(mu_str text);
  * valid UTF-8. */
 size_t mu_utf8_whole(mu_str text);
 
+/* The first `bytes_max` bytes of valid UTF-8, or the few less that end with a whole code point. */
+mu_str mu_utf8_head(mu_str text, size_t bytes_max);
+
 /* Reads the code point at *at (valid UTF-8 only) and moves past it. */
 uint32_t mu_utf8_next(mu_str text, size_t *at);
 

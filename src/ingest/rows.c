@@ -60,7 +60,7 @@ typedef struct column_path {
 static mu_code header_error(const mu_input_file *file, mu_str column, const char *what, mu_err *err)
 {
     return mu_fail(err, MU_E_INPUT, "%s: CSV column \"" MU_STR_FMT "\" %s", file->path,
-                   (int)(column.len > 100 ? 100 : column.len), column.ptr, what);
+                   MU_STR_ARG(mu_utf8_head(column, 100)), what);
 }
 
 /* Dotted or slash paths (profile.md d.4). */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "http/http_int.h"
 #include "tests/support/luma_server.h"
 #include "json/edit.h"
@@ -163,6 +164,9 @@ static api_answer throw(const char *method, const char *path, mu_str body)
     if (answer.status < 200 || answer.status >= 500)
         fail_msg("%s %.200s with %.*s: %u " MU_STR_FMT, method, path,
                  (int)(body.len < 300 ? body.len : 300), body.ptr, answer.status,
+                 MU_STR_ARG(answer.body));
+    if (!mu_utf8_valid(answer.body))
+        fail_msg("%s %.200s: %u is no UTF-8: " MU_STR_FMT, method, path, answer.status,
                  MU_STR_ARG(answer.body));
     return answer;
 }
@@ -665,6 +669,11 @@ static const char *const texts[] = {
  * shown as it was sent. */
 static void odd_texts_do_no_harm(void **state)
 {
+    /* However long a message may be: it does not end within a character. */
+    const mu_str huge[] = {
+        repeated("", "0123456789abcdef", 4096, ""), repeated("", "\xf0\x9f\x98\x80", 600, ""),
+        repeated("a", "\xf0\x9f\x98\x80", 600, ""), repeated("aa", "\xf0\x9f\x98\x80", 600, ""),
+        repeated("aaa", "\xf0\x9f\x98\x80", 600, "")};
     (void)state;
     for (size_t e = 0; e < N_ENDPOINTS; e++) {
         mu_json body = parsed(endpoints[e].body);
@@ -676,9 +685,11 @@ static void odd_texts_do_no_harm(void **state)
                 mu_json odd = with_member(&body, mu_str_from(m->path), &value);
                 (void) throw(endpoints[e].method, filled(endpoints[e].path), text_of(&odd));
             }
-            mu_json huge = mu_json_of_string(repeated("", "0123456789abcdef", 4096, ""));
-            mu_json odd = with_member(&body, mu_str_from(m->path), &huge);
-            (void) throw(endpoints[e].method, filled(endpoints[e].path), text_of(&odd));
+            for (size_t i = 0; i < sizeof huge / sizeof huge[0]; i++) {
+                mu_json value = mu_json_of_string(huge[i]);
+                mu_json odd = with_member(&body, mu_str_from(m->path), &value);
+                (void) throw(endpoints[e].method, filled(endpoints[e].path), text_of(&odd));
+            }
         }
     }
     (void)witness(); /* all lists can be read */
