@@ -15,7 +15,9 @@ _Static_assert(MU_PREFIX_BUCKETS == 1u << (32 - BUCKET_SHIFT), "buckets are the 
  * the workers took after counting. */
 typedef struct worker_counts {
     uint32_t *live, *matched;
-    uint32_t **namespaces; /* NULL until one is seen */
+    /* NULL until one is seen: made by the worker at any time, so others read these pointers as
+     * atomics, with acquire for the zeroed memory behind them. */
+    uint32_t **namespaces;
 } worker_counts;
 
 struct mu_prefix {
@@ -71,9 +73,10 @@ static void advance(mu_prefix *prefix)
             const worker_counts *counts = &prefix->workers[w];
             prefix->n_read += counts->live[bucket];
             prefix->n_matched += counts->matched[bucket];
-            for (uint32_t i = 0; i < prefix->n_namespaces; i++)
-                if (counts->namespaces[i] != NULL)
-                    prefix->n_by_namespace[i] += counts->namespaces[i][bucket];
+            for (uint32_t i = 0; i < prefix->n_namespaces; i++) {
+                const uint32_t *seen = __atomic_load_n(&counts->namespaces[i], __ATOMIC_ACQUIRE);
+                prefix->n_by_namespace[i] += seen == NULL ? 0 : seen[bucket];
+            }
         }
     }
 }
@@ -184,10 +187,14 @@ static mu_code count_namespace(row_count *row, uint32_t index, mu_err *err)
             return MU_OK;
     if (row->n_seen < MU_CLUSTER_IDENTITIES_MAX)
         row->seen[row->n_seen++] = index;
-    uint32_t **counts = &row->counts->namespaces[index];
-    if (*counts == NULL && (*counts = calloc(MU_PREFIX_BUCKETS, sizeof **counts)) == NULL)
-        return mu_fail(err, MU_E_NOMEM, "no memory for the namespaces of an estimate");
-    (*counts)[row->bucket]++;
+    uint32_t *counts = row->counts->namespaces[index];
+    if (counts == NULL) {
+        counts = calloc(MU_PREFIX_BUCKETS, sizeof *counts);
+        if (counts == NULL)
+            return mu_fail(err, MU_E_NOMEM, "no memory for the namespaces of an estimate");
+        __atomic_store_n(&row->counts->namespaces[index], counts, __ATOMIC_RELEASE);
+    }
+    counts[row->bucket]++;
     return MU_OK;
 }
 

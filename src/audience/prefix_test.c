@@ -139,6 +139,51 @@ static void counts_are_those_of_an_exact_prefix(void **state)
     population_free(&p);
 }
 
+/* Two workers at once; what the thread sanitizer looks at. */
+typedef struct adding {
+    mu_prefix *prefix;
+    const all_blocks *blocks;
+    unsigned worker;
+} adding;
+
+static void *add_half(void *context)
+{
+    const adding *a = context;
+    mu_err err;
+    for (uint32_t i = a->worker; i < a->blocks->n; i += 2) {
+        const block_at *at = &a->blocks->items[i];
+        if (mu_prefix_add(a->prefix, a->worker, at->part, at->block, at->members, &err) != MU_OK)
+            return "failed";
+    }
+    return NULL;
+}
+
+static void workers_count_side_by_side(void **state)
+{
+    mu_dice dice;
+    population p;
+    mu_err err;
+    (void)state;
+    mu_dice_init(&dice, mu_dice_seed("prefix workers", 20263));
+    population_make(&dice, &shape, &p);
+    all_blocks blocks = blocks_of(&p);
+    for (uint32_t round = 0; round < 20; round++) {
+        mu_prefix *prefix;
+        pthread_t thread;
+        void *failed;
+        assert_int_equal(mu_prefix_new(p.profiles, 2, 2, codes, &prefix, &err), MU_OK);
+        shuffle(&dice, &blocks);
+        adding halves[] = {{prefix, &blocks, 0}, {prefix, &blocks, 1}};
+        assert_int_equal(pthread_create(&thread, NULL, add_half, &halves[1]), 0);
+        assert_null(add_half(&halves[0]));
+        pthread_join(thread, &failed);
+        assert_null(failed);
+        assert_counts(prefix, &p, &blocks, blocks.n);
+        mu_prefix_free(prefix);
+    }
+    population_free(&p);
+}
+
 static void of_no_profiles_everything_is_read(void **state)
 {
     mu_prefix *prefix;
@@ -274,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_those_of_an_exact_prefix),
+        cmocka_unit_test(workers_count_side_by_side),
         cmocka_unit_test(of_no_profiles_everything_is_read),
         cmocka_unit_test(the_rows_of_the_smallest_hash_are_kept),
         cmocka_unit_test(who_used_least_goes_on),
