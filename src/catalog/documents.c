@@ -16,7 +16,8 @@
 #define FORMAT_VERSION 1
 #define BUSY_MS        20000
 /* Pages of the write-ahead log that start a checkpoint; 4 MiB. */
-#define CHECKPOINT_PAGES 1024
+#define CHECKPOINT_PAGES     1024
+#define CHECKPOINT_PAGES_MAX (8 * CHECKPOINT_PAGES)
 
 /* document_state has one row: the next number, and the sum of all checksums, by which a document
  * that went missing is noticed. */
@@ -208,13 +209,14 @@ static uint32_t checkpoint(void *context, const bool *is_stopping)
     return MU_RUNNER_IDLE;
 }
 
-/* Called after each commit, with the pages that lie in the log. */
+/* Called after each commit, outside of any transaction, with the pages that lie in the log. Where
+ * changes come faster than the runner can move them, whoever made the last one does it. */
 static int note_pages(void *context, sqlite3 *db, const char *name, int n_pages)
 {
     mu_documents *documents = context;
-    (void)db;
-    (void)name;
-    if (n_pages >= CHECKPOINT_PAGES) {
+    if (n_pages >= CHECKPOINT_PAGES_MAX)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    else if (n_pages >= CHECKPOINT_PAGES) {
         atomic_store_explicit(&documents->wants_checkpoint, true, memory_order_release);
         mu_runner_wake(documents->runner);
     }
