@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "api/api_int.h"
+#include "base/utf8.h"
 #include "tests/support/townsfolk.h"
 
 #define EXPLAIN "/data/core/ups/muster/explain"
@@ -320,6 +321,33 @@ static void bad_questions_are_refused(void **state)
     ask(404, LEEDS "," PERSON("CRM-000004"));
 }
 
+/* Texts of the client come back cut, but whole characters. */
+static void long_texts_are_cut_between_characters(void **state)
+{
+    mu_buf text;
+    (void)state;
+    mu_buf_init(&text, 1 << 20);
+    for (int i = 0; i < 300; i++)
+        mu_buf_add_str(&text, MU_STR("\xe6\x97\xa5"));
+    mu_str many = mu_arena_copy(&fixture.arena, mu_buf_str(&text));
+    mu_buf_free(&text);
+    for (size_t i = 0; i < 2; i++) {
+        const char *members =
+            i == 0 ? mu_arena_format(&fixture.arena,
+                                     LEEDS ",\"entityId\":\"%s\",\"entityIdNS\":"
+                                           "\"ECID\"",
+                                     many.ptr)
+                         .ptr
+                   : mu_arena_format(&fixture.arena, "\"segmentId\":\"%s\"," PERSON("CRM-000004"),
+                                     many.ptr)
+                         .ptr;
+        api_answer answer = ask(404, members);
+        const char *title = api_text(&fixture, &answer, "title");
+        assert_true(strlen(title) > 190);
+        assert_true(mu_utf8_valid(mu_str_from(title)));
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -333,6 +361,7 @@ int main(void)
         TEST(another_instant_may_say_otherwise),
         TEST(the_merge_policy_may_be_another),
         TEST(bad_questions_are_refused),
+        TEST(long_texts_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
