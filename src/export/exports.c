@@ -182,7 +182,7 @@ mu_code mu_exports_remove(mu_exports *exports, mu_workspace *workspace, uint64_t
                           const mu_author *author, mu_err *err)
 {
     mu_arena arena;
-    const mu_shelf_item *item;
+    const mu_shelf_item *item = NULL;
     mu_code code;
     mu_arena_init(&arena, SIZE_MAX);
     mu_str id = mu_arena_format(&arena, "%llu", (unsigned long long)number);
@@ -338,7 +338,7 @@ static void count_rows(const mu_workspace *workspace, uint64_t n_rows)
 /* Whatever its document says by now: it may have been marked for its end. */
 static mu_code fail_job(const step *s, const mu_err *why, mu_err *err)
 {
-    const mu_shelf_item *item;
+    const mu_shelf_item *item = NULL;
     mu_code code;
     do {
         code = find_item(s->workspace, s->item->document.id, &item, err);
@@ -403,7 +403,7 @@ static mu_code run_item(const step *s, const mu_shelf_item *item, mu_err *err)
 
 static mu_code run_job(const step *s, mu_err *err)
 {
-    const mu_shelf_item *item;
+    const mu_shelf_item *item = NULL;
     mu_err why;
     mu_code code = begin(s, &item, err);
     if (code == MU_E_CONFLICT || code == MU_E_NOT_FOUND)
@@ -467,7 +467,7 @@ static uint32_t visit_all(mu_exports *exports)
     uint32_t soonest_ms = MU_RUNNER_IDLE;
     for (mu_workspace *w = mu_workspaces_next(exports->options.workspaces, NULL); w != NULL;
          w = mu_workspaces_next(exports->options.workspaces, w)) {
-        const mu_shelf_item *item;
+        const mu_shelf_item *item = NULL;
         mu_arena arena;
         mu_err err;
         uint32_t wait_ms = MU_RUNNER_IDLE;
