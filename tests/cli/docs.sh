@@ -61,8 +61,17 @@ for page in "$root"/README.md "$root"/docs/*.md; do
     n_commands=0
     (
         trap 'kill $(jobs -p) 2>/dev/null' EXIT
+        trap 'exit 1' TERM
         run_page "$page" >"$work/$name.md"
-    )
+    ) &
+    run=$!
+    # A page that waits for what never comes is ended where it stands: it may loop.
+    end=$((SECONDS + 300))
+    while kill -0 "$run" 2>/dev/null; do
+        [ "$SECONDS" -lt "$end" ] || { fail "$name.md did not end" "$(tail -3 "$work/$name.md")"; kill "$run"; break; }
+        sleep 0.05
+    done
+    wait "$run"
     cd "$work" || exit 1
     all=$((all + $(<n_commands)))
     checks=$((checks + 1))

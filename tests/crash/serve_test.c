@@ -117,7 +117,7 @@ typedef struct answer {
 } answer;
 
 /* One request; false when the server is gone. The answer is in the client's arena. */
-static bool ask(client *c, const char *method, const char *path, mu_str body, answer *out)
+static bool ask_once(client *c, const char *method, const char *path, mu_str body, answer *out)
 {
     http_reply reply;
     if (!c->is_connected && !http_try_connect(&c->http, c->w->server.port))
@@ -144,6 +144,18 @@ static bool ask(client *c, const char *method, const char *path, mu_str body, an
         mu_json_read(c->reader, &c->arena, out->body, &out->json, &err) != MU_OK)
         out->json = (mu_json){0};
     return true;
+}
+
+/* The same, again while it is refused for now: because much waits, or because the server stops. */
+static bool ask(client *c, const char *method, const char *path, mu_str body, answer *out)
+{
+    int64_t end_ns = mu_monotonic_ns() + (int64_t)30 * 1000000000;
+    while (ask_once(c, method, path, body, out)) {
+        if ((out->status != 429 && out->status != 503) || mu_monotonic_ns() >= end_ns)
+            return true;
+        sleep_us(2000);
+    }
+    return false;
 }
 
 static bool unexpected(client *c, const char *path, const answer *a)
@@ -394,11 +406,6 @@ static void write_message(client *c, mu_buf *out, const mu_crowd_change *change)
         MU_STR_ARG(mu_crowd_entity(&c->arena, change, true)));
 }
 
-static bool is_refused_for_now(const answer *a)
-{
-    return a->status == 429 || a->status == 503;
-}
-
 static bool are_all_accepted(const answer *a, uint32_t n)
 {
     const mu_json *responses = at_path(&a->json, "responses");
@@ -460,8 +467,6 @@ static bool settle(client *c)
             learn(c, c->n_pending, c->pending);
             c->n_acknowledged += c->n_pending;
             c->n_pending = 0;
-        } else if (is_refused_for_now(&a)) {
-            sleep_us(2000);
         } else {
             return unexpected(c, path, &a);
         }
