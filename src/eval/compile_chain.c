@@ -158,6 +158,70 @@ static void add_gap(sequence *s, const mu_pql_chain_item *item)
                                          .unit = item->unit};
 }
 
+/* -------- sequences whose anchors are found for all owners together -------- */
+
+/* More than lies between any two times. */
+#define SPAN_MS_MAX (INT64_MAX / 8)
+
+/* A time relative to an instant as a fixed span after it; false when it moves with the calendar or
+ * is more than one span. */
+static bool fixed_span(const mu_pql_when *when, int64_t *lo_ms, int64_t *hi_ms)
+{
+    if (when->has_qualification && (when->unit > MU_UNIT_WEEK || when->comparison == MU_FN_EQUAL ||
+                                    when->comparison == MU_FN_NOT_EQUAL))
+        return false;
+    const mu_time_bounds base = {.start_ms = 0, .end_ms = 1, .is_instant = true};
+    mu_time_range range = mu_time_range_of(when, base, base);
+    *lo_ms = range.lo_ms;
+    *hi_ms = range.hi_ms;
+    return !range.inverted && !range.has_second;
+}
+
+static bool fix_gaps(plan_chain_element *element)
+{
+    element->gap_lo_ms = 1;
+    element->gap_hi_ms = SPAN_MS_MAX;
+    for (uint32_t g = 0; g < element->n_gaps; g++) {
+        int64_t lo_ms, hi_ms;
+        if (!fixed_span(&element->gaps[g], &lo_ms, &hi_ms))
+            return false;
+        if (lo_ms > element->gap_lo_ms)
+            element->gap_lo_ms = lo_ms;
+        if (hi_ms < element->gap_hi_ms)
+            element->gap_hi_ms = hi_ms;
+    }
+    element->has_gap = element->gap_lo_ms > 1 || element->gap_hi_ms < SPAN_MS_MAX;
+    return element->gap_lo_ms <= 1 || element->n_excluded == 0;
+}
+
+static bool fix_elements(plan_chain_element *elements, uint32_t n)
+{
+    for (uint32_t e = 0; e < n; e++) {
+        if (elements[e].count != 1)
+            return false;
+        for (uint32_t x = 0; x < elements[e].n_excluded; x++)
+            if (elements[e].excluded[x].count != 1 || elements[e].excluded[x].when != NULL)
+                return false;
+        if (e > 0 && !fix_gaps(&elements[e])) /* before the first there is no anchor */
+            return false;
+    }
+    return true;
+}
+
+static bool fix_trailing(plan_exclusion *trailing, uint32_t n)
+{
+    for (uint32_t x = 0; x < n; x++) {
+        int64_t lo_ms = 0;
+        trailing[x].within_ms = SPAN_MS_MAX;
+        if (trailing[x].count != 1 ||
+            (trailing[x].when != NULL &&
+             !fixed_span(trailing[x].when, &lo_ms, &trailing[x].within_ms)) ||
+            lo_ms > 1)
+            return false;
+    }
+    return true;
+}
+
 static uint32_t compile_sequence(chain_compiler *cc)
 {
     compiler *c = cc->c;
@@ -175,15 +239,18 @@ static uint32_t compile_sequence(chain_compiler *cc)
     }
     if (s.n_elements == 0)
         return NO_NODE;
-    uint32_t time = compiled_numeric(c, cc->time);
-    if (compiled_type(c, cc->time) == MU_TYPE_DATE)
-        time = plan_scale(c->plan, time, true);
+    bool is_date = compiled_type(c, cc->time) == MU_TYPE_DATE;
     plan_chain *chain = MU_NEW(c->arena, plan_chain);
-    *chain = (plan_chain){.time = time,
+    *chain = (plan_chain){.time = NO_NODE,
+                          .time_column = is_date ? NO_COLUMN : cc->time.column,
+                          .on_bitmaps = fix_elements(s.elements, s.n_elements) &&
+                                        fix_trailing(s.excluded, s.n_excluded),
                           .n_elements = s.n_elements,
                           .elements = s.elements,
                           .n_trailing = s.n_excluded,
                           .trailing = s.excluded};
+    if (is_date)
+        chain->time = plan_scale(c->plan, compiled_numeric(c, cc->time), true);
     return plan_chain_node(c->plan, chain, cc->view.level, cc->view.owner);
 }
 

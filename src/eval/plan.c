@@ -745,12 +745,13 @@ static uint32_t add_exclusions(uint32_t *inputs, uint32_t at, const plan_exclusi
 uint32_t plan_chain_node(plan *p, const plan_chain *chain, uint32_t item_level,
                          uint32_t owner_level)
 {
-    uint32_t n = 1 + chain->n_trailing;
+    uint32_t n = (chain->time != NO_NODE) + chain->n_trailing;
     for (uint32_t e = 0; e < chain->n_elements; e++)
         n += 1 + chain->elements[e].n_excluded;
     uint32_t *inputs = MU_NEW_ARRAY(p->arena, uint32_t, n);
     uint32_t at = 0;
-    inputs[at++] = chain->time;
+    if (chain->time != NO_NODE)
+        inputs[at++] = chain->time;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
         inputs[at++] = chain->elements[e].bits;
         at = add_exclusions(inputs, at, chain->elements[e].excluded, chain->elements[e].n_excluded);
@@ -763,6 +764,7 @@ uint32_t plan_chain_node(plan *p, const plan_chain *chain, uint32_t item_level,
                                    .kind = VECTOR_BITS,
                                    .level = owner_level,
                                    .item_level = item_level,
+                                   .column = chain->time_column,
                                    .chain = chain,
                                    .n_inputs = n,
                                    .inputs = inputs});

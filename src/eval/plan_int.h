@@ -124,6 +124,7 @@ typedef struct plan_exclusion {
     uint32_t bits;
     uint32_t count;
     const mu_pql_when *when;
+    int64_t within_ms; /* of a chain `on_bitmaps`: only that long after the event before */
 } plan_exclusion;
 
 /* One element of a chain and what stands before it. Conditions and windows that need no other event
@@ -135,10 +136,16 @@ typedef struct plan_chain_element {
     const mu_pql_when *gaps; /* the (first) event's time relative to the anchor before */
     uint32_t n_excluded;
     const plan_exclusion *excluded;
+    bool has_gap; /* of a chain `on_bitmaps`: this many milliseconds after the anchor before */
+    int64_t gap_lo_ms, gap_hi_ms;
 } plan_chain_element;
 
 typedef struct plan_chain {
-    uint32_t time; /* integer node, milliseconds, at the list's level */
+    uint32_t time_column; /* TIMESTAMP column of the list's items, or NO_COLUMN: then */
+    uint32_t time;        /* integer node, milliseconds, at the list's level; else NO_NODE */
+    /* Gaps are fixed spans, every count is 1, and between elements there are either spans with a
+     * beginning or exclusions: the anchors of all owners can be found together. */
+    bool on_bitmaps;
     uint32_t n_elements;
     const plan_chain_element *elements;
     uint32_t n_trailing; /* exclusions after the last element */

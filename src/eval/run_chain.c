@@ -1,326 +1,291 @@
-/* run_chain.c -- sequences of several elements, owner by owner.
+/* run_chain.c -- sequences of several elements, the events of all owners together.
  *
- * Only times matter: each condition of an owner becomes the ascending times of its events. Element
- * by element, the times that can be its anchor follow from those of the element before (pql.md 12.5
- * asks for any assignment, not the greedy one). Where every constraint on the anchor before is a
- * range that moves with time, one sweep finds them; otherwise all pairs are tried. Owners whose
- * search could exceed the step guard, or whose events are not in time order, are left to the
- * reference evaluator.
+ * Element by element, the events that can be its anchor follow from those of the element before
+ * (pql.md 12.5 asks for any assignment, not the greedy one): order and exclusions on bitmaps
+ * (sequence_bits.h), gaps candidate by candidate against the nearest anchor before. Chains of other
+ * forms, owners whose events are not in order of time and owners whose search could exceed the step
+ * guard are decided owner by owner (run_chain_owner.c).
  */
 #include "eval/run_int.h"
 
-#define BEGINNING INT64_MIN /* no anchor before */
-#define END       INT64_MAX /* no event after */
+#define NO_ITEM UINT32_MAX
 
-typedef struct times {
-    int64_t *at;
-    uint32_t n;
-} times;
-
-/* One condition of the chain: the node of its bits and, for the current owner, its times. */
-typedef struct condition {
-    uint32_t node;
-    times times;
-} condition;
-
-typedef struct matcher {
+typedef struct chain_run {
     worker *w;
     const plan_chain *chain;
-    const int64_t *time;
-    uint32_t from, to; /* the owner's events */
-    uint32_t n_conditions;
-    condition *conditions; /* element 0, its exclusions, element 1, ..., the trailing exclusions */
-    times anchors, next;
-} matcher;
+    const list_order *order;
+    const level_pair *pair;
+    const uint32_t *owner_of; /* of items */
+    uint32_t n_items, n_owners;
+    uint64_t *anchors;    /* of the element before */
+    uint64_t *candidates; /* of this one */
+    uint64_t *out;        /* owners */
+} chain_run;
 
-/* -------- relative windows -------- */
+/* -------- from one set bit to the next -------- */
 
-static mu_time_range range_after(const mu_pql_when *when, int64_t base_ms)
+/* The first set bit at or after `from`, below `end`; NO_ITEM when there is none. */
+static inline uint32_t next_bit(const uint64_t *bits, uint32_t from, uint32_t end)
 {
-    mu_time_bounds base = {.start_ms = base_ms, .end_ms = base_ms + 1, .is_instant = true};
-    return mu_time_range_of(when, base, base);
+    if (from >= end)
+        return NO_ITEM;
+    size_t word = from / 64, last = (end - 1) / 64;
+    uint64_t rest = bits[word] & (~(uint64_t)0 << (from % 64));
+    while (rest == 0 && word < last)
+        rest = bits[++word];
+    if (rest == 0)
+        return NO_ITEM;
+    uint32_t found = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(rest);
+    return found < end ? found : NO_ITEM;
 }
 
-/* The instants that all gaps of an element allow after `base_ms`; *is_range false: not one range.
- */
-static mu_time_range gaps_after(const plan_chain_element *element, int64_t base_ms, bool *is_range)
+/* The last set bit before `end`, at or after `begin`; NO_ITEM when there is none. */
+static inline uint32_t previous_bit(const uint64_t *bits, uint32_t begin, uint32_t end)
 {
-    mu_time_range all = {.lo_ms = INT64_MIN, .hi_ms = INT64_MAX};
-    for (uint32_t g = 0; g < element->n_gaps; g++) {
-        mu_time_range one = range_after(&element->gaps[g], base_ms);
-        *is_range &= !one.inverted && !one.has_second;
-        if (one.lo_ms > all.lo_ms)
-            all.lo_ms = one.lo_ms;
-        if (one.hi_ms < all.hi_ms)
-            all.hi_ms = one.hi_ms;
-    }
-    return all;
+    if (begin >= end)
+        return NO_ITEM;
+    size_t word = (end - 1) / 64, first = begin / 64;
+    uint64_t rest = bits[word] & (~(uint64_t)0 >> (63 - (end - 1) % 64));
+    while (rest == 0 && word > first)
+        rest = bits[--word];
+    if (rest == 0)
+        return NO_ITEM;
+    uint32_t found = (uint32_t)(word * 64) + 63 - (uint32_t)__builtin_clzll(rest);
+    return found >= begin ? found : NO_ITEM;
 }
 
-/* -------- exclusions -------- */
+/* -------- gaps -------- */
 
-/* Fewer than `count` excluded events strictly between two times. */
-static bool exclusion_holds(const plan_exclusion *exclusion, const times *excluded,
-                            int64_t after_ms, int64_t before_ms)
+/* Is there an anchor in the owner of `item`, the gap before it? The latest that is early enough is
+ * the best. */
+static bool gap_holds(const chain_run *r, const plan_chain_element *element, uint32_t item)
 {
-    mu_time_range window = {.lo_ms = INT64_MIN, .hi_ms = INT64_MAX};
-    uint32_t n = 0;
-    if (exclusion->when != NULL && after_ms != BEGINNING)
-        window = range_after(exclusion->when, after_ms);
-    for (uint32_t i = 0; i < excluded->n && excluded->at[i] < before_ms; i++)
-        n += excluded->at[i] > after_ms && mu_time_range_contains(window, excluded->at[i]);
-    return n < exclusion->count;
-}
-
-static bool before_holds(const plan_chain_element *element, const condition *own, int64_t anchor_ms,
-                         int64_t t_ms)
-{
-    for (uint32_t g = 0; anchor_ms != BEGINNING && g < element->n_gaps; g++)
-        if (!mu_time_range_contains(range_after(&element->gaps[g], anchor_ms), t_ms))
-            return false;
-    for (uint32_t x = 0; x < element->n_excluded; x++)
-        if (!exclusion_holds(&element->excluded[x], &own[1 + x].times, anchor_ms, t_ms))
-            return false;
-    return true;
-}
-
-/* -------- one element after another -------- */
-
-/* Adds the anchors that `element` can have after one anchor: all from the count-th event on,
- * counted from the first that everything before it allows. `own` is the element's condition, then
- * its exclusions'. Marks candidates; several anchors before may reach the same one. */
-static void mark_after(const plan_chain_element *element, const condition *own, int64_t anchor_ms,
-                       uint8_t *marks)
-{
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < own->times.n; i++) {
-        int64_t t_ms = own->times.at[i];
-        if (anchor_ms != BEGINNING && t_ms <= anchor_ms)
-            continue;
-        bool is_first = found == 0 || element->count == 1;
-        if (is_first && !before_holds(element, own, anchor_ms, t_ms))
-            continue;
-        if (++found >= element->count)
-            marks[i] = 1;
-    }
-}
-
-static void try_pairs(matcher *m, const plan_chain_element *element, const condition *own,
-                      bool is_first)
-{
-    uint8_t *marks = MU_NEW_ARRAY(&m->w->row_arena, uint8_t, own->times.n);
-    if (is_first)
-        mark_after(element, own, BEGINNING, marks);
-    for (uint32_t a = 0; !is_first && a < m->anchors.n; a++)
-        mark_after(element, own, m->anchors.at[a], marks);
-    m->next.n = 0;
-    for (uint32_t i = 0; i < own->times.n; i++)
-        if (marks[i])
-            m->next.at[m->next.n++] = own->times.at[i];
-}
-
-/* Can the anchor before be looked for by a sweep? */
-static bool is_sweepable(const plan_chain_element *element)
-{
-    if (element->count != 1)
-        return false;
-    for (uint32_t x = 0; x < element->n_excluded; x++)
-        if (element->excluded[x].count != 1 || element->excluded[x].when != NULL)
-            return false;
-    bool is_range = true;
-    gaps_after(element, 0, &is_range);
-    return is_range;
-}
-
-/* For ascending candidates the first anchor that is late enough (no exclusion since, gap not yet
- * over) only moves on; it is the right one if it is also early enough. Where it is not, no later
- * one is. */
-static void sweep(matcher *m, const plan_chain_element *element, const condition *own)
-{
-    uint32_t a = 0;
-    bool ignored = true;
-    int64_t not_before = INT64_MIN; /* the last excluded event before the candidate */
-    uint32_t at[16] = {0};
-    m->next.n = 0;
-    mu_time_range range = gaps_after(element, m->anchors.at[0], &ignored);
-    for (uint32_t i = 0; i < own->times.n; i++) {
-        int64_t t_ms = own->times.at[i];
-        for (uint32_t x = 0; x < element->n_excluded; x++) {
-            const times *excluded = &own[1 + x].times;
-            while (at[x] < excluded->n && excluded->at[at[x]] < t_ms)
-                at[x]++;
-            if (at[x] > 0 && excluded->at[at[x] - 1] > not_before)
-                not_before = excluded->at[at[x] - 1];
-        }
-        while (a < m->anchors.n && (m->anchors.at[a] < not_before || range.hi_ms < t_ms)) {
-            if (++a < m->anchors.n)
-                range = gaps_after(element, m->anchors.at[a], &ignored);
-        }
-        if (a == m->anchors.n)
-            return;
-        if (m->anchors.at[a] < t_ms && range.lo_ms <= t_ms)
-            m->next.at[m->next.n++] = t_ms;
-    }
-}
-
-static bool trailing_holds(const matcher *m, const condition *own)
-{
-    const plan_chain *chain = m->chain;
-    bool is_relative = false;
-    for (uint32_t x = 0; x < chain->n_trailing; x++)
-        is_relative |= chain->trailing[x].when != NULL;
-    /* The latest anchor has the fewest events after it. */
-    for (uint32_t a = m->anchors.n; a-- > 0;) {
-        bool holds = true;
-        for (uint32_t x = 0; holds && x < chain->n_trailing; x++)
-            holds = exclusion_holds(&chain->trailing[x], &own[x].times, m->anchors.at[a], END);
-        if (holds || !is_relative)
-            return holds;
+    uint32_t begin = r->pair->offsets[r->owner_of[item]];
+    int64_t time_ms = order_time(r->order, item);
+    for (uint32_t a = previous_bit(r->anchors, begin, item); a != NO_ITEM;
+         a = previous_bit(r->anchors, begin, a)) {
+        int64_t span_ms = time_ms - order_time(r->order, a);
+        if (span_ms >= element->gap_lo_ms)
+            return span_ms <= element->gap_hi_ms;
     }
     return false;
 }
 
-static bool matches(matcher *m)
+/* Keeps the candidates whose gap holds. */
+static void keep_in_gap(chain_run *r, const plan_chain_element *element)
 {
-    const plan_chain *chain = m->chain;
-    const condition *own = m->conditions;
-    for (uint32_t e = 0; e < chain->n_elements; e++) {
-        const plan_chain_element *element = &chain->elements[e];
-        if (e > 0 && element->n_excluded <= 16 && is_sweepable(element))
-            sweep(m, element, own);
-        else
-            try_pairs(m, element, own, e == 0);
-        times swapped = m->anchors;
-        m->anchors = m->next;
-        m->next = swapped;
-        if (m->anchors.n == 0)
-            return false;
-        own += 1 + element->n_excluded;
-    }
-    return trailing_holds(m, own);
+    for (uint32_t i = next_bit(r->candidates, 0, r->n_items); i != NO_ITEM;
+         i = next_bit(r->candidates, i + 1, r->n_items))
+        if (!gap_holds(r, element, i))
+            mu_bit_clear(r->candidates, i);
 }
 
-/* -------- the owner's times -------- */
-
-/* False when they do not ascend. */
-static bool gather_times(matcher *m, condition *c)
+/* Of the last element one candidate is enough. */
+static void find_owners_by_candidates(chain_run *r, const plan_chain_element *element)
 {
-    const uint64_t *bits = m->w->values[c->node].bits;
-    int64_t last = INT64_MIN;
-    c->times.n = 0;
-    for (uint32_t word = m->from / 64; m->from < m->to && word <= (m->to - 1) / 64; word++) {
-        uint64_t rest = bits[word];
-        if (word == m->from / 64)
-            rest &= ~(uint64_t)0 << (m->from % 64);
-        if (word == (m->to - 1) / 64)
-            rest &= ~(uint64_t)0 >> (63 - (m->to - 1) % 64);
-        for (; rest != 0; rest &= rest - 1) {
-            int64_t t_ms = m->time[word * 64 + (uint32_t)__builtin_ctzll(rest)];
-            if (t_ms < last)
-                return false;
-            last = t_ms;
-            c->times.at[c->times.n++] = t_ms;
-        }
+    uint32_t i = next_bit(r->candidates, 0, r->n_items);
+    while (i != NO_ITEM) {
+        uint32_t owner = r->owner_of[i];
+        bool holds = gap_holds(r, element, i);
+        if (holds)
+            mu_bit_set(r->out, owner);
+        i = next_bit(r->candidates, holds ? r->pair->offsets[owner + 1] : i + 1, r->n_items);
     }
-    return true;
 }
 
-static bool gather_all(matcher *m)
+/* The same from the anchors on, for a gap without a beginning and nothing excluded: the first
+ * candidate after an anchor is the best. Candidates come after some anchor, but maybe not strictly
+ * after this one. */
+static void find_owners_by_anchors(chain_run *r, const plan_chain_element *element)
 {
-    for (uint32_t i = 0; i < m->n_conditions; i++)
-        if (!gather_times(m, &m->conditions[i]))
-            return false;
-    return true;
+    uint32_t a = next_bit(r->anchors, 0, r->n_items);
+    while (a != NO_ITEM) {
+        uint32_t owner = r->owner_of[a], end = r->pair->offsets[owner + 1];
+        int64_t time_ms = order_time(r->order, a), span_ms = 0;
+        uint32_t i = a;
+        while (span_ms == 0 && (i = next_bit(r->candidates, i + 1, end)) != NO_ITEM)
+            span_ms = order_time(r->order, i) - time_ms;
+        bool holds = i != NO_ITEM && span_ms <= element->gap_hi_ms;
+        if (holds)
+            mu_bit_set(r->out, owner);
+        /* Without a candidate after this anchor there is none after a later one. */
+        a = next_bit(r->anchors, holds || i == NO_ITEM ? end : a + 1, r->n_items);
+    }
 }
 
-static void prepare_conditions(matcher *m, const plan_node *node, uint32_t events_max)
+static void find_owners_in_gap(chain_run *r, const plan_chain_element *element)
 {
-    /* The inputs are the time and then the conditions in their order. */
-    m->n_conditions = node->n_inputs - 1;
-    m->conditions = MU_NEW_ARRAY(&m->w->scratch, condition, m->n_conditions);
-    for (uint32_t i = 0; i < m->n_conditions; i++) {
-        m->conditions[i].node = node->inputs[i + 1];
-        m->conditions[i].times.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
-    }
-    m->anchors.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
-    m->next.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
+    const kernel_set *k = r->w->job->kernels;
+    size_t words = mu_bits_words(r->n_items);
+    if (element->gap_lo_ms <= 1 && element->n_excluded == 0 &&
+        k->count_bits(r->anchors, words) < k->count_bits(r->candidates, words))
+        find_owners_by_anchors(r, element);
+    else
+        find_owners_by_candidates(r, element);
 }
 
-/* -------- may the kernel do this owner? -------- */
+/* -------- what may not follow -------- */
 
-/* At least the reference evaluator's steps: pairs of neighbouring candidates, and for exclusions
- * with a relative window every pair tests their events too. The times must be gathered. */
-static bool steps_may_trip(const matcher *m)
+/* The excluded events of several exclusions together, or NULL. `room` is used for more than one. */
+static const uint64_t *join_excluded(const chain_run *r, const plan_exclusion *excluded, uint32_t n,
+                                     uint64_t *room)
 {
-    const plan_chain *chain = m->chain;
-    const condition *own = m->conditions;
-    uint64_t before = 1, steps = 0;
-    for (uint32_t e = 0; e < chain->n_elements; e++) {
-        const plan_chain_element *element = &chain->elements[e];
-        uint64_t here = own->times.n, tests = 1;
-        for (uint32_t x = 0; x < element->n_excluded; x++)
-            if (element->excluded[x].when != NULL)
-                tests += own[1 + x].times.n;
-        steps += before * here * tests;
-        before = here + 1;
-        own += 1 + element->n_excluded;
+    if (n == 0)
+        return NULL;
+    const uint64_t *joined = r->w->values[excluded[0].bits].bits;
+    for (uint32_t x = 1; x < n; x++) {
+        r->w->job->kernels->or_words(joined, r->w->values[excluded[x].bits].bits,
+                                     mu_bits_words(r->n_items), room);
+        joined = room;
     }
+    return joined;
+}
+
+static bool has_window(const plan_chain *chain)
+{
     for (uint32_t x = 0; x < chain->n_trailing; x++)
-        steps += before * own[x].times.n;
-    return steps > MU_CHAIN_STEPS_MAX;
+        if (chain->trailing[x].when != NULL)
+            return true;
+    return false;
 }
 
-/* With so few events no search can be that long. */
-#define EVENTS_WITHOUT_TRIP 48u
-
-static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_t owner,
-                         bool is_candidate, uint64_t *out)
+/* No excluded event strictly after the anchor, within its window. */
+static bool trailing_holds(const chain_run *r, uint32_t anchor, uint32_t end)
 {
-    if (!is_candidate && m->to - m->from <= EVENTS_WITHOUT_TRIP)
-        return MU_OK;
-    mu_arena_reset(&m->w->row_arena);
-    bool in_order = gather_all(m);
-    if (!in_order || (m->to - m->from > EVENTS_WITHOUT_TRIP && steps_may_trip(m)))
-        return worker_bail_element(m->w, id, node->level, owner);
-    if (is_candidate && matches(m))
-        mu_bit_set(out, owner);
-    return MU_OK;
-}
-
-/* Owners with an event for every element. */
-static uint64_t *find_candidates(worker *w, const plan_node *node, level_pair *pair, uint32_t n)
-{
-    uint32_t n_items = w->levels[node->item_level].n;
-    uint64_t *candidates = worker_bits(w, n), *some = worker_bits(w, n);
-    worker_pair_ends(w, pair);
-    mu_bits_fill(candidates, n);
-    for (uint32_t e = 0; e < node->chain->n_elements; e++) {
-        w->job->kernels->any_of_owner(w->values[node->chain->elements[e].bits].bits, pair->ends,
-                                      n_items, pair->filled, n, some);
-        w->job->kernels->and_words(candidates, some, mu_bits_words(n), candidates);
+    int64_t time_ms = order_time(r->order, anchor);
+    for (uint32_t x = 0; x < r->chain->n_trailing; x++) {
+        const plan_exclusion *excluded = &r->chain->trailing[x];
+        int64_t span_ms = 0;
+        uint32_t i = anchor;
+        while (span_ms == 0 &&
+               (i = next_bit(r->w->values[excluded->bits].bits, i + 1, end)) != NO_ITEM)
+            span_ms = order_time(r->order, i) - time_ms;
+        if (i != NO_ITEM && span_ms <= excluded->within_ms)
+            return false;
     }
-    worker_give_bits(w, some, n);
-    return candidates;
+    return true;
+}
+
+static void find_owners_by_trailing(chain_run *r)
+{
+    uint32_t a = next_bit(r->anchors, 0, r->n_items);
+    while (a != NO_ITEM) {
+        uint32_t owner = r->owner_of[a], end = r->pair->offsets[owner + 1];
+        bool holds = trailing_holds(r, a, end);
+        if (holds)
+            mu_bit_set(r->out, owner);
+        a = next_bit(r->anchors, holds ? end : a + 1, r->n_items);
+    }
+}
+
+static void find_owners(chain_run *r)
+{
+    const plan_chain *chain = r->chain;
+    if (has_window(chain)) {
+        find_owners_by_trailing(r);
+        return;
+    }
+    if (chain->n_trailing > 0) {
+        const uint64_t *excluded =
+            join_excluded(r, chain->trailing, chain->n_trailing, r->candidates);
+        sequence_until_end(&r->order->sequence, r->anchors, excluded, r->pair->ends, r->anchors);
+    }
+    r->w->job->kernels->any_of_owner(r->anchors, r->pair->ends, r->n_items, r->pair->filled,
+                                     r->n_owners, r->out);
+}
+
+/* -------- one element after another -------- */
+
+static void find_candidates(chain_run *r, uint32_t e)
+{
+    const plan_chain_element *element = &r->chain->elements[e];
+    const uint64_t *bits = r->w->values[element->bits].bits;
+    if (e == 0 && element->n_excluded == 0) {
+        memcpy(r->candidates, bits, mu_bits_words(r->n_items) * 8);
+        return;
+    }
+    const uint64_t *excluded =
+        join_excluded(r, element->excluded, element->n_excluded, r->candidates);
+    sequence_after(&r->order->sequence, e == 0 ? NULL : r->anchors, excluded, bits, r->candidates);
+}
+
+static void run_on_bitmaps(chain_run *r)
+{
+    const plan_chain *chain = r->chain;
+    for (uint32_t e = 0; e < chain->n_elements; e++) {
+        const plan_chain_element *element = &chain->elements[e];
+        find_candidates(r, e);
+        if (element->has_gap) {
+            if (e + 1 == chain->n_elements && chain->n_trailing == 0) {
+                find_owners_in_gap(r, element);
+                return;
+            }
+            keep_in_gap(r, element);
+        }
+        uint64_t *swapped = r->anchors;
+        r->anchors = r->candidates;
+        r->candidates = swapped;
+    }
+    find_owners(r);
+}
+
+/* -------- owners -------- */
+
+/* Owners that bitmaps do not decide; NULL: there are none. In scratch. */
+static const uint64_t *find_hard(const chain_run *r)
+{
+    const list_order *order = r->order;
+    if (!chain_may_trip(r->chain, order->items_max))
+        return order->hard;
+    uint64_t *hard = MU_NEW_ARRAY(&r->w->scratch, uint64_t, mu_bits_words(r->n_owners) + 1);
+    if (order->hard != NULL)
+        memcpy(hard, order->hard, mu_bits_words(r->n_owners) * 8);
+    for (uint32_t o = 0; o < r->n_owners; o++)
+        if (chain_may_trip(r->chain, r->pair->offsets[o + 1] - r->pair->offsets[o]))
+            mu_bit_set(hard, o);
+    return hard;
+}
+
+/* Some event for every element: else no owner matches, and no search takes a step. */
+static bool can_match(const chain_run *r)
+{
+    for (uint32_t e = 0; e < r->chain->n_elements; e++)
+        if (!bits_any(r->w->values[r->chain->elements[e].bits].bits, r->n_items))
+            return false;
+    return true;
+}
+
+static mu_code run_all_owners(worker *w, uint32_t id, const plan_node *node,
+                              const list_order *order, uint32_t n, uint64_t *out)
+{
+    uint64_t *owners = worker_raw_bits(w, n);
+    mu_bits_fill(owners, n);
+    mu_code code = run_chain_owners(w, id, node, order, owners, n, out);
+    worker_give_bits(w, owners, n);
+    return code;
 }
 
 mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
 {
     level_pair *pair;
+    chain_run r = {.w = w, .chain = node->chain, .n_items = w->levels[node->item_level].n};
+    r.n_owners = n;
+    r.out = worker_bits(w, n);
+    w->values[id].bits = r.out;
+    if (!can_match(&r))
+        return MU_OK;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
-    matcher m = {.w = w, .chain = node->chain, .time = w->values[node->chain->time].integers};
-    uint32_t events_max = 0;
-    for (uint32_t owner = 0; owner < n; owner++)
-        if (pair->offsets[owner + 1] - pair->offsets[owner] > events_max)
-            events_max = pair->offsets[owner + 1] - pair->offsets[owner];
-    prepare_conditions(&m, node, events_max);
-    uint64_t *candidates = find_candidates(w, node, pair, n), *out = worker_bits(w, n);
-    w->values[id].bits = out;
-    mu_code code = MU_OK;
-    for (uint32_t owner = 0; code == MU_OK && owner < n; owner++) {
-        m.from = pair->offsets[owner];
-        m.to = pair->offsets[owner + 1];
-        code = run_owner(&m, id, node, owner, mu_bit_get(candidates, owner), out);
-    }
-    worker_give_bits(w, candidates, n);
-    return code;
+    MU_TRY(worker_order(w, node, &r.order));
+    if (!node->chain->on_bitmaps)
+        return run_all_owners(w, id, node, r.order, n, r.out);
+    r.pair = pair;
+    MU_TRY(worker_owner_of(w, node->level, node->item_level, &r.owner_of));
+    uint64_t *first = worker_raw_bits(w, r.n_items), *second = worker_raw_bits(w, r.n_items);
+    r.anchors = first;
+    r.candidates = second;
+    run_on_bitmaps(&r);
+    worker_give_bits(w, first, r.n_items);
+    worker_give_bits(w, second, r.n_items);
+    const uint64_t *hard = find_hard(&r);
+    return hard == NULL ? MU_OK : run_chain_owners(w, id, node, r.order, hard, n, r.out);
 }

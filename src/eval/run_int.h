@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "eval/kernel.h"
 #include "eval/plan_int.h"
+#include "eval/sequence_bits.h"
 
 typedef struct job_audience {
     mu_str id;
@@ -106,8 +107,20 @@ typedef struct level_pair {
     const uint32_t *offsets;
     const uint32_t *owner_of; /* NULL until asked for, as the following */
     const uint64_t *ends;     /* bit of each owner's last item */
+    const uint64_t *first;    /* of its first one */
     const uint64_t *filled;   /* bit of each owner that has items */
 } level_pair;
+
+/* The order of a list's items by one time column or node, all owners together. */
+typedef struct list_order {
+    struct list_order *next;
+    uint32_t owner, item, column, node; /* what it is of: levels, column or else node */
+    const int64_t *times_ms;            /* of the node; NULL: of the vector */
+    const mu_vector *times;
+    sequence_order sequence;
+    const uint64_t *hard; /* owners with items out of order or without a time; NULL: there are none */
+    uint32_t items_max;   /* of one owner */
+} list_order;
 
 /* Rows that a node could not do: the reference evaluator decides them for every audience above. */
 typedef struct bail {
@@ -133,6 +146,7 @@ typedef struct worker {
     bool *vector_is_loaded;
     level_state *levels;
     level_pair *pairs; /* of this block, newest first */
+    list_order *orders; /* likewise */
     uint32_t n_bails, bails_capacity;
     bail *bails;
     const mu_value **rows; /* decoded rows of the block, NULL until asked for */
@@ -163,8 +177,11 @@ MU_CHECKED mu_code worker_level(worker *w, uint32_t level, uint32_t *n);
 MU_CHECKED mu_code worker_pair(worker *w, uint32_t owner, uint32_t item, level_pair **out);
 MU_CHECKED mu_code worker_owner_of(worker *w, uint32_t owner, uint32_t item, const uint32_t **out);
 
-/* Fills `ends` and `filled` of a pair. */
+/* Fills `ends`, `first` and `filled` of a pair. */
 void worker_pair_ends(worker *w, level_pair *pair);
+
+/* The order of the items that a chain is about (list_order.c). */
+MU_CHECKED mu_code worker_order(worker *w, const plan_node *chain, const list_order **out);
 
 /* The rows' bitmap of what `node` could not do, made when missing. */
 uint64_t *worker_bail(worker *w, uint32_t node);
@@ -177,6 +194,12 @@ MU_CHECKED mu_code worker_row(worker *w, uint32_t row, const mu_value **out);
 MU_CHECKED mu_code run_scalar(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n);
+/* Owner by owner: those of `owners`, whose bits in `out` become what they are. (run_chain_owner.c) */
+MU_CHECKED mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node,
+                                    const list_order *order, const uint64_t *owners, uint32_t n,
+                                    uint64_t *out);
+/* Could the search of an owner with that many items exceed the step guard? */
+bool chain_may_trip(const plan_chain *chain, uint32_t n_items);
 MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 
 /* A TABLE node over a vector that is not all null; `out` is zeroed. (run_table.c) */
@@ -208,6 +231,15 @@ MU_CHECKED mu_code reference_on_audience(worker *w, const job_audience *audience
 MU_CHECKED mu_code reference_on_row(worker *w, const mu_pql *query, uint32_t row, bool *member,
                                     uint32_t *trips);
 
+/* Is a bit set among the first `n`? */
+static inline bool bits_any(const uint64_t *bits, uint32_t n)
+{
+    for (size_t w = 0; w < mu_bits_words(n); w++)
+        if (bits[w] != 0)
+            return true;
+    return false;
+}
+
 /* The double that a packed number of a DECIMAL (or widened INTEGER) vector stands for. */
 static inline double vector_decimal(const mu_vector *vector, uint64_t packed)
 {
@@ -236,6 +268,15 @@ static inline uint64_t load_packed(const void *data, uint8_t width, uint32_t i)
     default:
         return 0;
     }
+}
+
+/* The time of an item that has one. */
+static inline int64_t order_time(const list_order *order, uint32_t i)
+{
+    if (order->times_ms != NULL)
+        return order->times_ms[i];
+    return (int64_t)((uint64_t)order->times->base +
+                     load_packed(order->times->data, order->times->width, i));
 }
 
 #endif

@@ -48,7 +48,7 @@ static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n
     uint64_t *out = worker_bits(w, n_owners);
     w->values[id].bits = out;
     uint32_t n_items = w->levels[node->item_level].n;
-    size_t n_set = mu_bits_count(bits, n_items);
+    size_t n_set = w->job->kernels->count_bits(bits, mu_bits_words(n_items));
     if (n_set == 0)
         return MU_OK;
     if (n_set * 8 > n_owners) {

@@ -206,14 +206,17 @@ void worker_pair_ends(worker *w, level_pair *pair)
         return;
     uint32_t n_owners = w->levels[pair->owner].n, n_items = w->levels[pair->item].n;
     uint64_t *ends = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
+    uint64_t *first = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
     uint64_t *filled = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_owners) + 8);
     for (uint32_t o = 0; o < n_owners; o++) {
         if (pair->offsets[o + 1] == pair->offsets[o])
             continue;
         mu_bit_set(ends, pair->offsets[o + 1] - 1);
+        mu_bit_set(first, pair->offsets[o]);
         mu_bit_set(filled, o);
     }
     pair->ends = ends;
+    pair->first = first;
     pair->filled = filled;
 }
 
@@ -274,6 +277,7 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     memset(w->levels, 0, p->n_levels * sizeof *w->levels);
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
     w->pairs = NULL;
+    w->orders = NULL;
     w->n_bails = w->bails_capacity = 0;
     w->bails = NULL;
     w->rows = NULL;

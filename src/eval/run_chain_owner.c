@@ -1,0 +1,334 @@
+/* run_chain_owner.c -- sequences of several elements, owner by owner: what run_chain.c leaves.
+ *
+ * Only times matter: each condition of an owner becomes the ascending times of its events. Element
+ * by element, the times that can be its anchor follow from those of the element before (pql.md 12.5
+ * asks for any assignment, not the greedy one). Where every constraint on the anchor before is a
+ * range that moves with time, one sweep finds them; otherwise all pairs are tried. Owners whose
+ * search could exceed the step guard, or whose events are not in time order, are left to the
+ * reference evaluator.
+ */
+#include "eval/run_int.h"
+
+#define BEGINNING INT64_MIN /* no anchor before */
+#define END       INT64_MAX /* no event after */
+
+typedef struct times {
+    int64_t *at;
+    uint32_t n;
+} times;
+
+/* One condition of the chain: the node of its bits and, for the current owner, its times. */
+typedef struct condition {
+    uint32_t node;
+    times times;
+} condition;
+
+typedef struct matcher {
+    worker *w;
+    const plan_chain *chain;
+    const list_order *order;
+    uint32_t from, to; /* the owner's events */
+    uint32_t n_conditions;
+    condition *conditions; /* element 0, its exclusions, element 1, ..., the trailing exclusions */
+    times anchors, next;
+} matcher;
+
+/* -------- relative windows -------- */
+
+static mu_time_range range_after(const mu_pql_when *when, int64_t base_ms)
+{
+    mu_time_bounds base = {.start_ms = base_ms, .end_ms = base_ms + 1, .is_instant = true};
+    return mu_time_range_of(when, base, base);
+}
+
+/* The instants that all gaps of an element allow after `base_ms`; *is_range false: not one range.
+ */
+static mu_time_range gaps_after(const plan_chain_element *element, int64_t base_ms, bool *is_range)
+{
+    mu_time_range all = {.lo_ms = INT64_MIN, .hi_ms = INT64_MAX};
+    for (uint32_t g = 0; g < element->n_gaps; g++) {
+        mu_time_range one = range_after(&element->gaps[g], base_ms);
+        *is_range &= !one.inverted && !one.has_second;
+        if (one.lo_ms > all.lo_ms)
+            all.lo_ms = one.lo_ms;
+        if (one.hi_ms < all.hi_ms)
+            all.hi_ms = one.hi_ms;
+    }
+    return all;
+}
+
+/* -------- exclusions -------- */
+
+/* Fewer than `count` excluded events strictly between two times. */
+static bool exclusion_holds(const plan_exclusion *exclusion, const times *excluded,
+                            int64_t after_ms, int64_t before_ms)
+{
+    mu_time_range window = {.lo_ms = INT64_MIN, .hi_ms = INT64_MAX};
+    uint32_t n = 0;
+    if (exclusion->when != NULL && after_ms != BEGINNING)
+        window = range_after(exclusion->when, after_ms);
+    for (uint32_t i = 0; i < excluded->n && excluded->at[i] < before_ms; i++)
+        n += excluded->at[i] > after_ms && mu_time_range_contains(window, excluded->at[i]);
+    return n < exclusion->count;
+}
+
+static bool before_holds(const plan_chain_element *element, const condition *own, int64_t anchor_ms,
+                         int64_t t_ms)
+{
+    for (uint32_t g = 0; anchor_ms != BEGINNING && g < element->n_gaps; g++)
+        if (!mu_time_range_contains(range_after(&element->gaps[g], anchor_ms), t_ms))
+            return false;
+    for (uint32_t x = 0; x < element->n_excluded; x++)
+        if (!exclusion_holds(&element->excluded[x], &own[1 + x].times, anchor_ms, t_ms))
+            return false;
+    return true;
+}
+
+/* -------- one element after another -------- */
+
+/* Adds the anchors that `element` can have after one anchor: all from the count-th event on,
+ * counted from the first that everything before it allows. `own` is the element's condition, then
+ * its exclusions'. Marks candidates; several anchors before may reach the same one. */
+static void mark_after(const plan_chain_element *element, const condition *own, int64_t anchor_ms,
+                       uint8_t *marks)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < own->times.n; i++) {
+        int64_t t_ms = own->times.at[i];
+        if (anchor_ms != BEGINNING && t_ms <= anchor_ms)
+            continue;
+        bool is_first = found == 0 || element->count == 1;
+        if (is_first && !before_holds(element, own, anchor_ms, t_ms))
+            continue;
+        if (++found >= element->count)
+            marks[i] = 1;
+    }
+}
+
+static void try_pairs(matcher *m, const plan_chain_element *element, const condition *own,
+                      bool is_first)
+{
+    uint8_t *marks = MU_NEW_ARRAY(&m->w->row_arena, uint8_t, own->times.n);
+    if (is_first)
+        mark_after(element, own, BEGINNING, marks);
+    for (uint32_t a = 0; !is_first && a < m->anchors.n; a++)
+        mark_after(element, own, m->anchors.at[a], marks);
+    m->next.n = 0;
+    for (uint32_t i = 0; i < own->times.n; i++)
+        if (marks[i])
+            m->next.at[m->next.n++] = own->times.at[i];
+}
+
+/* Can the anchor before be looked for by a sweep? */
+static bool is_sweepable(const plan_chain_element *element)
+{
+    if (element->count != 1)
+        return false;
+    for (uint32_t x = 0; x < element->n_excluded; x++)
+        if (element->excluded[x].count != 1 || element->excluded[x].when != NULL)
+            return false;
+    bool is_range = true;
+    gaps_after(element, 0, &is_range);
+    return is_range;
+}
+
+/* For ascending candidates the first anchor that is late enough (no exclusion since, gap not yet
+ * over) only moves on; it is the right one if it is also early enough. Where it is not, no later
+ * one is. */
+static void sweep(matcher *m, const plan_chain_element *element, const condition *own)
+{
+    uint32_t a = 0;
+    bool ignored = true;
+    int64_t not_before = INT64_MIN; /* the last excluded event before the candidate */
+    uint32_t at[16] = {0};
+    m->next.n = 0;
+    mu_time_range range = gaps_after(element, m->anchors.at[0], &ignored);
+    for (uint32_t i = 0; i < own->times.n; i++) {
+        int64_t t_ms = own->times.at[i];
+        for (uint32_t x = 0; x < element->n_excluded; x++) {
+            const times *excluded = &own[1 + x].times;
+            while (at[x] < excluded->n && excluded->at[at[x]] < t_ms)
+                at[x]++;
+            if (at[x] > 0 && excluded->at[at[x] - 1] > not_before)
+                not_before = excluded->at[at[x] - 1];
+        }
+        while (a < m->anchors.n && (m->anchors.at[a] < not_before || range.hi_ms < t_ms)) {
+            if (++a < m->anchors.n)
+                range = gaps_after(element, m->anchors.at[a], &ignored);
+        }
+        if (a == m->anchors.n)
+            return;
+        if (m->anchors.at[a] < t_ms && range.lo_ms <= t_ms)
+            m->next.at[m->next.n++] = t_ms;
+    }
+}
+
+static bool trailing_holds(const matcher *m, const condition *own)
+{
+    const plan_chain *chain = m->chain;
+    bool is_relative = false;
+    for (uint32_t x = 0; x < chain->n_trailing; x++)
+        is_relative |= chain->trailing[x].when != NULL;
+    /* The latest anchor has the fewest events after it. */
+    for (uint32_t a = m->anchors.n; a-- > 0;) {
+        bool holds = true;
+        for (uint32_t x = 0; holds && x < chain->n_trailing; x++)
+            holds = exclusion_holds(&chain->trailing[x], &own[x].times, m->anchors.at[a], END);
+        if (holds || !is_relative)
+            return holds;
+    }
+    return false;
+}
+
+static bool matches(matcher *m)
+{
+    const plan_chain *chain = m->chain;
+    const condition *own = m->conditions;
+    for (uint32_t e = 0; e < chain->n_elements; e++) {
+        const plan_chain_element *element = &chain->elements[e];
+        if (e > 0 && element->n_excluded <= 16 && is_sweepable(element))
+            sweep(m, element, own);
+        else
+            try_pairs(m, element, own, e == 0);
+        times swapped = m->anchors;
+        m->anchors = m->next;
+        m->next = swapped;
+        if (m->anchors.n == 0)
+            return false;
+        own += 1 + element->n_excluded;
+    }
+    return trailing_holds(m, own);
+}
+
+/* -------- the owner's times -------- */
+
+/* False when they do not ascend. */
+static bool gather_times(matcher *m, condition *c)
+{
+    const uint64_t *bits = m->w->values[c->node].bits;
+    int64_t last = INT64_MIN;
+    c->times.n = 0;
+    for (uint32_t word = m->from / 64; m->from < m->to && word <= (m->to - 1) / 64; word++) {
+        uint64_t rest = bits[word];
+        if (word == m->from / 64)
+            rest &= ~(uint64_t)0 << (m->from % 64);
+        if (word == (m->to - 1) / 64)
+            rest &= ~(uint64_t)0 >> (63 - (m->to - 1) % 64);
+        for (; rest != 0; rest &= rest - 1) {
+            int64_t t_ms =
+                order_time(m->order, word * 64 + (uint32_t)__builtin_ctzll(rest));
+            if (t_ms < last)
+                return false;
+            last = t_ms;
+            c->times.at[c->times.n++] = t_ms;
+        }
+    }
+    return true;
+}
+
+static bool gather_all(matcher *m)
+{
+    for (uint32_t i = 0; i < m->n_conditions; i++)
+        if (!gather_times(m, &m->conditions[i]))
+            return false;
+    return true;
+}
+
+static void prepare_conditions(matcher *m, const plan_node *node, uint32_t events_max)
+{
+    /* The inputs are the time, when that is a node, and then the conditions in their order. */
+    uint32_t first = node->chain->time != NO_NODE;
+    m->n_conditions = node->n_inputs - first;
+    m->conditions = MU_NEW_ARRAY(&m->w->scratch, condition, m->n_conditions);
+    for (uint32_t i = 0; i < m->n_conditions; i++) {
+        m->conditions[i].node = node->inputs[i + first];
+        m->conditions[i].times.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
+    }
+    m->anchors.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
+    m->next.at = MU_NEW_ARRAY(&m->w->scratch, int64_t, events_max);
+}
+
+/* -------- may the kernel do this owner? -------- */
+
+/* At least the reference evaluator's steps: pairs of neighbouring candidates, and for exclusions
+ * with a relative window every pair tests their events too. The times must be gathered. */
+static bool steps_may_trip(const matcher *m)
+{
+    const plan_chain *chain = m->chain;
+    const condition *own = m->conditions;
+    uint64_t before = 1, steps = 0;
+    for (uint32_t e = 0; e < chain->n_elements; e++) {
+        const plan_chain_element *element = &chain->elements[e];
+        uint64_t here = own->times.n, tests = 1;
+        for (uint32_t x = 0; x < element->n_excluded; x++)
+            if (element->excluded[x].when != NULL)
+                tests += own[1 + x].times.n;
+        steps += before * here * tests;
+        before = here + 1;
+        own += 1 + element->n_excluded;
+    }
+    for (uint32_t x = 0; x < chain->n_trailing; x++)
+        steps += before * own[x].times.n;
+    return steps > MU_CHAIN_STEPS_MAX;
+}
+
+/* The same for an owner of which only the number of events is known. */
+bool chain_may_trip(const plan_chain *chain, uint32_t n_items)
+{
+    if (n_items >= MU_CHAIN_STEPS_MAX / 2)
+        return true;
+    double n = n_items, before = 1, steps = 0;
+    for (uint32_t e = 0; e < chain->n_elements; e++) {
+        double tests = 1;
+        for (uint32_t x = 0; x < chain->elements[e].n_excluded; x++)
+            if (chain->elements[e].excluded[x].when != NULL)
+                tests += n;
+        steps += before * n * tests;
+        before = n + 1;
+    }
+    steps += before * n * chain->n_trailing;
+    return steps > MU_CHAIN_STEPS_MAX;
+}
+
+/* Has it an event for every element? */
+static bool is_candidate(const matcher *m)
+{
+    const condition *own = m->conditions;
+    for (uint32_t e = 0; e < m->chain->n_elements; e++) {
+        if (own->times.n == 0)
+            return false;
+        own += 1 + m->chain->elements[e].n_excluded;
+    }
+    return true;
+}
+
+static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_t owner,
+                         uint64_t *out)
+{
+    mu_bit_clear(out, owner);
+    mu_arena_reset(&m->w->row_arena);
+    if (!gather_all(m) || (chain_may_trip(m->chain, m->to - m->from) && steps_may_trip(m)))
+        return worker_bail_element(m->w, id, node->level, owner);
+    if (is_candidate(m) && matches(m))
+        mu_bit_set(out, owner);
+    return MU_OK;
+}
+
+mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node, const list_order *order,
+                         const uint64_t *owners, uint32_t n, uint64_t *out)
+{
+    level_pair *pair;
+    MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
+    matcher m = {.w = w, .chain = node->chain, .order = order};
+    prepare_conditions(&m, node, order->items_max);
+    for (size_t word = 0; word < mu_bits_words(n); word++) {
+        for (uint64_t rest = owners[word]; rest != 0; rest &= rest - 1) {
+            uint32_t owner = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(rest);
+            m.from = pair->offsets[owner];
+            m.to = pair->offsets[owner + 1];
+            if (m.to > m.from)
+                MU_TRY(run_owner(&m, id, node, owner, out));
+        }
+    }
+    return MU_OK;
+}
