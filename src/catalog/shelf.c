@@ -279,9 +279,10 @@ static state *hold_state(mu_shelves *shelves, mu_str kind)
     return held;
 }
 
-static void publish(mu_shelves *shelves, mu_str kind, state *made)
+/* For whoever holds `lock`: puts a state (NULL: none, who asks next reads the whole kind) in the
+ * place of the one that it returns. */
+static state *swap_state(mu_shelves *shelves, mu_str kind, state *made)
 {
-    pthread_mutex_lock(&shelves->lock);
     kind_entry *entry = find_kind(shelves, kind);
     if (entry == NULL) {
         entry = MU_NEW(&shelves->arena, kind_entry);
@@ -289,10 +290,10 @@ static void publish(mu_shelves *shelves, mu_str kind, state *made)
         shelves->kinds = entry;
     }
     state *before = entry->state;
-    made->public.generation = shelves->next_generation++;
+    if (made != NULL)
+        made->public.generation = shelves->next_generation++;
     entry->state = made;
-    pthread_mutex_unlock(&shelves->lock);
-    state_release(before);
+    return before;
 }
 
 /* For whoever holds edit_lock: reads the kind when it was not yet. */
@@ -305,19 +306,20 @@ static mu_code read_kind(mu_shelves *shelves, mu_str kind, mu_err *err)
     }
     state *made;
     MU_TRY(state_read(shelves, kind, &made, err));
-    publish(shelves, kind, made);
+    pthread_mutex_lock(&shelves->lock);
+    (void)swap_state(shelves, kind, made); /* there was none */
+    pthread_mutex_unlock(&shelves->lock);
     return MU_OK;
 }
 
 mu_code mu_shelf_acquire(mu_shelves *shelves, mu_str kind, const mu_shelf **out, mu_err *err)
 {
-    state *held = hold_state(shelves, kind);
-    if (held == NULL) {
+    state *held;
+    while ((held = hold_state(shelves, kind)) == NULL) {
         pthread_mutex_lock(&shelves->edit_lock);
         mu_code code = read_kind(shelves, kind, err);
         pthread_mutex_unlock(&shelves->edit_lock);
         MU_TRY(code);
-        held = hold_state(shelves, kind);
     }
     *out = &held->public;
     return MU_OK;
@@ -385,16 +387,16 @@ static mu_code place_item(rebuilding *r, mu_str id, mu_err *err)
     return MU_OK;
 }
 
-static mu_code rebuild(mu_shelves *shelves, mu_str kind, uint32_t n, const mu_document_edit *edits,
-                       mu_err *err)
+/* The state of a kind after the edits; NULL when nobody reads the kind, or it cannot be read. */
+static state *rebuild(mu_shelves *shelves, mu_str kind, uint32_t n, const mu_document_edit *edits)
 {
     state *before = hold_state(shelves, kind);
-    if (before == NULL) /* nobody reads it */
-        return MU_OK;
+    if (before == NULL)
+        return NULL;
     rebuilding r = {.shelves = shelves, .kind = kind, .before = before};
     mu_arena_init(&r.arena, SIZE_MAX);
     r.made = state_new(before->public.n + n);
-    mu_code code = r.made != NULL ? MU_OK : mu_fail(err, MU_E_NOMEM, "no memory for documents");
+    mu_code code = r.made != NULL ? MU_OK : MU_E_NOMEM;
     for (uint32_t i = 0; code == MU_OK && i < before->public.n; i++) {
         r.made->items[i] = before->items[i];
         (void)mu_shelf_item_hold(&before->items[i]->public);
@@ -402,39 +404,44 @@ static mu_code rebuild(mu_shelves *shelves, mu_str kind, uint32_t n, const mu_do
     }
     for (uint32_t i = 0; code == MU_OK && i < n; i++)
         if (mu_str_equal(edits[i].kind, kind) && !is_edited_before(&r, edits, i))
-            code = place_item(&r, edits[i].id, err);
+            code = place_item(&r, edits[i].id, NULL);
     mu_arena_free(&r.arena);
     state_release(before);
     if (code != MU_OK) {
         state_release(r.made);
-        return code;
+        return NULL;
     }
     state_index(r.made);
-    publish(shelves, kind, r.made);
-    return MU_OK;
+    return r.made;
 }
 
-/* What could not be read again is forgotten: the next who asks reads the whole kind. */
-static void forget(mu_shelves *shelves, mu_str kind)
+/* All kinds that the edits changed get their new states at one instant: who has seen the one sees
+ * the others. states[i] is of the kind of edits[i], and becomes the one before. */
+static void publish(mu_shelves *shelves, uint32_t n, const mu_document_edit *edits, state **states)
 {
     pthread_mutex_lock(&shelves->lock);
-    kind_entry *entry = find_kind(shelves, kind);
-    state *before = entry == NULL ? NULL : entry->state;
-    if (entry != NULL)
-        entry->state = NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (is_last_of_kind(n, edits, i))
+            states[i] = swap_state(shelves, edits[i].kind, states[i]);
     pthread_mutex_unlock(&shelves->lock);
-    state_release(before);
 }
 
 mu_code mu_shelves_edit_locked(mu_shelves *shelves, int64_t now_ms, uint32_t n,
                                const mu_document_edit *edits, mu_err *err)
 {
-    MU_TRY(mu_document_edit_all(shelves->documents, shelves->place, now_ms, n, edits, err));
+    state **states = calloc((size_t)n + 1, sizeof(state *));
+    if (states == NULL)
+        return mu_fail(err, MU_E_NOMEM, "no memory for documents");
+    mu_code code = mu_document_edit_all(shelves->documents, shelves->place, now_ms, n, edits, err);
+    for (uint32_t i = 0; code == MU_OK && i < n; i++)
+        if (is_last_of_kind(n, edits, i))
+            states[i] = rebuild(shelves, edits[i].kind, n, edits);
+    if (code == MU_OK)
+        publish(shelves, n, edits, states);
     for (uint32_t i = 0; i < n; i++)
-        if (is_last_of_kind(n, edits, i) &&
-            rebuild(shelves, edits[i].kind, n, edits, NULL) != MU_OK)
-            forget(shelves, edits[i].kind);
-    return MU_OK;
+        state_release(states[i]);
+    free(states);
+    return code;
 }
 
 mu_code mu_shelves_edit(mu_shelves *shelves, int64_t now_ms, uint32_t n,

@@ -46,7 +46,8 @@ const mu_shelf_item *mu_shelf_find(const mu_shelf *shelf, mu_str id);
 const mu_shelf_item *mu_shelf_item_hold(const mu_shelf_item *item);
 void mu_shelf_item_release(const mu_shelf_item *item);
 
-/* All edits in one transaction, or none: as mu_document_edit_all. Whoever acquires a kind after it
+/* All edits in one transaction, or none: as mu_document_edit_all. Who has seen a new state of one
+ * kind finds the new ones of all; whoever acquires a kind after it
  * has returned sees them. Edits of a place take turns. */
 MU_CHECKED mu_code mu_shelves_edit(mu_shelves *shelves, int64_t now_ms, uint32_t n,
                                    const mu_document_edit *edits, mu_err *err);

@@ -211,19 +211,25 @@ typedef struct reader {
     const bool *is_over;
 } reader;
 
-/* The value of "a" and of "b" are changed together: no state shows one without the other. */
+/* The values of "a", of "b" and of "x", which is of another kind, are changed together: no state
+ * shows one without the other, and who has seen one finds the other kind as new. */
 static void *read_on(void *context)
 {
     const reader *r = context;
     while (!__atomic_load_n(r->is_over, __ATOMIC_RELAXED)) {
-        const mu_shelf *shelf;
-        if (mu_shelf_acquire(r->f->shelves, kind, &shelf, NULL) != MU_OK)
+        const mu_shelf *shelf, *others;
+        if (mu_shelf_acquire(r->f->shelves, kind, &shelf, NULL) != MU_OK ||
+            mu_shelf_acquire(r->f->shelves, other, &others, NULL) != MU_OK)
             abort();
         const mu_shelf_item *a = mu_shelf_find(shelf, MU_STR("a"));
         const mu_shelf_item *b = mu_shelf_find(shelf, MU_STR("b"));
         if (a != NULL && (b == NULL || value_of(a) != value_of(b)))
             abort();
+        const mu_shelf_item *x = mu_shelf_find(others, MU_STR("x"));
+        if (a != NULL && (x == NULL || value_of(x) < value_of(a)))
+            abort();
         mu_shelf_release(shelf);
+        mu_shelf_release(others);
     }
     return NULL;
 }
@@ -239,8 +245,9 @@ static void readers_see_whole_transactions(void **state)
     for (int i = 0; i < N_EDITS; i++) {
         mu_str json = mu_arena_format(&f->arena, "{\"value\":%d}", i);
         mu_document_edit edits[] = {{MU_DOCUMENT_PUT, kind, MU_STR("a"), json, 0, NULL},
-                                    {MU_DOCUMENT_PUT, kind, MU_STR("b"), json, 0, NULL}};
-        assert_int_equal(mu_shelves_edit(f->shelves, i, 2, edits, NULL), MU_OK);
+                                    {MU_DOCUMENT_PUT, kind, MU_STR("b"), json, 0, NULL},
+                                    {MU_DOCUMENT_PUT, other, MU_STR("x"), json, 0, NULL}};
+        assert_int_equal(mu_shelves_edit(f->shelves, i, 3, edits, NULL), MU_OK);
     }
     __atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
     for (int i = 0; i < N_READERS; i++)

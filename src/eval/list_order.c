@@ -81,9 +81,8 @@ static void find_order(worker *w, const level_pair *pair, list_order *order)
     if (has_untimed)
         k->or_words(wrong, untimed, words, wrong);
     worker_give_bits(w, untimed, n);
-    order->sequence = (sequence_order){.n = n,
-                                       .first = pair->first,
-                                       .tied = bits_any(equal, n) ? equal : NULL};
+    order->sequence =
+        (sequence_order){.n = n, .first = pair->first, .tied = bits_any(equal, n) ? equal : NULL};
     order->hard = bits_any(wrong, n) ? owners_of(w, pair, wrong) : NULL;
     order->items_max = most_items(w, pair);
 }

@@ -215,8 +215,7 @@ static bool gather_times(matcher *m, condition *c)
         if (word == (m->to - 1) / 64)
             rest &= ~(uint64_t)0 >> (63 - (m->to - 1) % 64);
         for (; rest != 0; rest &= rest - 1) {
-            int64_t t_ms =
-                order_time(m->order, word * 64 + (uint32_t)__builtin_ctzll(rest));
+            int64_t t_ms = order_time(m->order, word * 64 + (uint32_t)__builtin_ctzll(rest));
             if (t_ms < last)
                 return false;
             last = t_ms;

@@ -118,8 +118,9 @@ typedef struct list_order {
     const int64_t *times_ms;            /* of the node; NULL: of the vector */
     const mu_vector *times;
     sequence_order sequence;
-    const uint64_t *hard; /* owners with items out of order or without a time; NULL: there are none */
-    uint32_t items_max;   /* of one owner */
+    const uint64_t
+        *hard;          /* owners with items out of order or without a time; NULL: there are none */
+    uint32_t items_max; /* of one owner */
 } list_order;
 
 /* Rows that a node could not do: the reference evaluator decides them for every audience above. */
@@ -145,7 +146,7 @@ typedef struct worker {
     mu_vector *vectors; /* per plan column */
     bool *vector_is_loaded;
     level_state *levels;
-    level_pair *pairs; /* of this block, newest first */
+    level_pair *pairs;  /* of this block, newest first */
     list_order *orders; /* likewise */
     uint32_t n_bails, bails_capacity;
     bail *bails;
@@ -194,7 +195,8 @@ MU_CHECKED mu_code worker_row(worker *w, uint32_t row, const mu_value **out);
 MU_CHECKED mu_code run_scalar(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n);
-/* Owner by owner: those of `owners`, whose bits in `out` become what they are. (run_chain_owner.c) */
+/* Owner by owner: those of `owners`, whose bits in `out` become what they are. (run_chain_owner.c)
+ */
 MU_CHECKED mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node,
                                     const list_order *order, const uint64_t *owners, uint32_t n,
                                     uint64_t *out);

@@ -21,7 +21,8 @@ typedef struct sequence_order {
 } sequence_order;
 
 /* Those of `wanted` that come strictly after one of their owner's `anchors` (NULL: after the
- * beginning, which is before all items) with none of `excluded` (NULL: nothing) strictly between. */
+ * beginning, which is before all items) with none of `excluded` (NULL: nothing) strictly between.
+ */
 void sequence_after(const sequence_order *order, const uint64_t *anchors, const uint64_t *excluded,
                     const uint64_t *wanted, uint64_t *out);
 
