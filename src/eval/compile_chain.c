@@ -222,6 +222,30 @@ static bool fix_trailing(plan_exclusion *trailing, uint32_t n)
     return true;
 }
 
+/* Could a search over that many items, all of which satisfy all conditions, be that long? */
+static bool can_trip(const plan_chain *chain, uint32_t n_items)
+{
+    double n = n_items, before = 1, steps = 0;
+    for (uint32_t e = 0; e < chain->n_elements; e++) {
+        double tests = 1;
+        for (uint32_t x = 0; x < chain->elements[e].n_excluded; x++)
+            if (chain->elements[e].excluded[x].when != NULL)
+                tests += n;
+        steps += before * n * tests;
+        before = n + 1;
+    }
+    return steps + before * n * chain->n_trailing > MU_CHAIN_STEPS_MAX;
+}
+
+static uint32_t items_without_trip(const plan_chain *chain)
+{
+    uint32_t most = 0;
+    for (uint32_t step = 1u << 19; step > 0; step /= 2)
+        if (!can_trip(chain, most + step))
+            most += step;
+    return most;
+}
+
 static uint32_t compile_sequence(chain_compiler *cc)
 {
     compiler *c = cc->c;
@@ -249,6 +273,7 @@ static uint32_t compile_sequence(chain_compiler *cc)
                           .elements = s.elements,
                           .n_trailing = s.n_excluded,
                           .trailing = s.excluded};
+    chain->items_max = items_without_trip(chain);
     if (is_date)
         chain->time = plan_scale(c->plan, compiled_numeric(c, cc->time), true);
     return plan_chain_node(c->plan, chain, cc->view.level, cc->view.owner);

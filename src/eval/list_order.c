@@ -38,13 +38,16 @@ static uint64_t *owners_of(worker *w, const level_pair *pair, const uint64_t *it
     return out;
 }
 
-static uint32_t most_items(const worker *w, const level_pair *pair)
+static void find_long(worker *w, const level_pair *pair, list_order *order)
 {
-    uint32_t most = 0;
-    for (uint32_t o = 0; o < w->levels[pair->owner].n; o++)
-        if (pair->offsets[o + 1] - pair->offsets[o] > most)
-            most = pair->offsets[o + 1] - pair->offsets[o];
-    return most;
+    uint32_t n_owners = w->levels[pair->owner].n, n = 0;
+    for (uint32_t o = 0; o < n_owners; o++)
+        n += pair->offsets[o + 1] - pair->offsets[o] > ORDER_LONG;
+    uint32_t *owners = MU_NEW_ARRAY(&w->scratch, uint32_t, (size_t)n + 1);
+    order->long_owners = owners;
+    for (uint32_t o = 0; order->n_long < n; o++)
+        if (pair->offsets[o + 1] - pair->offsets[o] > ORDER_LONG)
+            owners[order->n_long++] = o;
 }
 
 /* Items without a time; false when all have one. */
@@ -84,7 +87,7 @@ static void find_order(worker *w, const level_pair *pair, list_order *order)
     order->sequence =
         (sequence_order){.n = n, .first = pair->first, .tied = bits_any(equal, n) ? equal : NULL};
     order->hard = bits_any(wrong, n) ? owners_of(w, pair, wrong) : NULL;
-    order->items_max = most_items(w, pair);
+    find_long(w, pair, order);
 }
 
 mu_code worker_order(worker *w, const plan_node *chain, const list_order **out)

@@ -1,6 +1,18 @@
 /* run_block.c -- the steps of a job over one block: nodes in their order, audiences delivered. */
 #include "eval/run_int.h"
 
+/* What a node could not do, those that read it cannot do either. */
+static void inherit_bails(worker *w, uint32_t id, const plan_node *node)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint64_t *rows = w->bails[node->inputs[i]];
+        if (rows == NULL)
+            continue;
+        uint64_t *own = worker_bail(w, id);
+        w->job->kernels->or_words(own, rows, mu_bits_words(w->n_rows), own);
+    }
+}
+
 static mu_code run_node(worker *w, uint32_t id)
 {
     const plan_node *node = &w->job->plan.nodes[id];
@@ -32,32 +44,12 @@ static mu_code run_node(worker *w, uint32_t id)
     default:
         MU_TRY(run_scalar(w, id, node, n));
     }
+    if (w->n_bails > 0)
+        inherit_bails(w, id, node);
     for (uint32_t i = 0; i < node->n_inputs; i++)
         if (--w->uses[node->inputs[i]] == 0)
             worker_give_value(w, node->inputs[i]);
     return MU_OK;
-}
-
-/* Marks the rows that some node below `root` could not do; false when there are none. */
-static bool gather_bails(worker *w, uint32_t root, uint64_t *rows)
-{
-    const plan *p = &w->job->plan;
-    bool any = false;
-    memset(w->visited, 0, mu_bits_words(p->n_nodes) * 8);
-    mu_bit_set(w->visited, root);
-    for (uint32_t id = root + 1; id-- > 0;) { /* inputs have lower ids */
-        if (!mu_bit_get(w->visited, id))
-            continue;
-        for (uint32_t i = 0; i < p->nodes[id].n_inputs; i++)
-            mu_bit_set(w->visited, p->nodes[id].inputs[i]);
-        for (uint32_t b = 0; b < w->n_bails; b++) {
-            if (w->bails[b].node != id)
-                continue;
-            any = true;
-            w->job->kernels->or_words(rows, w->bails[b].rows, mu_bits_words(w->n_rows), rows);
-        }
-    }
-    return any;
 }
 
 static void count_trips(worker *w, uint32_t trips)
@@ -71,25 +63,22 @@ static bool is_dead(const worker *w, uint32_t row)
     return w->bound->dead != NULL && mu_bit_get(w->bound->dead, w->place.row + row);
 }
 
-static mu_code settle_bails(worker *w, const job_audience *audience, uint64_t *members)
+static mu_code settle_bails(worker *w, const job_audience *audience, const uint64_t *rows,
+                            uint64_t *members)
 {
-    uint64_t *rows = worker_bits(w, w->n_rows);
-    if (gather_bails(w, audience->root, rows)) {
-        for (uint32_t row = 0; row < w->n_rows; row++) {
-            if (!mu_bit_get(rows, row) || is_dead(w, row))
-                continue;
-            bool member;
-            uint32_t trips;
-            MU_TRY(reference_on_audience(w, audience, row, &member, &trips));
-            count_trips(w, trips);
-            w->counters.n_fallback_rows++;
-            if (member)
-                mu_bit_set(members, row);
-            else
-                mu_bit_clear(members, row);
-        }
+    for (uint32_t row = 0; row < w->n_rows; row++) {
+        if (!mu_bit_get(rows, row) || is_dead(w, row))
+            continue;
+        bool member;
+        uint32_t trips;
+        MU_TRY(reference_on_audience(w, audience, row, &member, &trips));
+        count_trips(w, trips);
+        w->counters.n_fallback_rows++;
+        if (member)
+            mu_bit_set(members, row);
+        else
+            mu_bit_clear(members, row);
     }
-    worker_give_bits(w, rows, w->n_rows);
     return MU_OK;
 }
 
@@ -106,8 +95,8 @@ static mu_code deliver(worker *w, uint32_t index, mu_job_sink *sink, void *sink_
     const job_audience *audience = &w->job->audiences[index];
     uint64_t *members = worker_bits(w, w->n_rows);
     memcpy(members, w->values[audience->root].bits, mu_bits_words(w->n_rows) * 8);
-    if (w->n_bails > 0)
-        MU_TRY(settle_bails(w, audience, members));
+    if (w->bails[audience->root] != NULL)
+        MU_TRY(settle_bails(w, audience, w->bails[audience->root], members));
     remove_dead(w, members);
     w->counts[index] += mu_bits_count(members, w->n_rows);
     if (sink != NULL)

@@ -231,19 +231,30 @@ static void run_on_bitmaps(chain_run *r)
 
 /* -------- owners -------- */
 
-/* Owners that bitmaps do not decide; NULL: there are none. In scratch. */
+static uint64_t *add_hard(const chain_run *r, uint64_t *hard, uint32_t owner)
+{
+    if (!chain_may_trip(r->w, r->chain, r->pair->offsets[owner], r->pair->offsets[owner + 1]))
+        return hard;
+    if (hard == NULL) {
+        hard = MU_NEW_ARRAY(&r->w->scratch, uint64_t, mu_bits_words(r->n_owners) + 1);
+        if (r->order->hard != NULL)
+            memcpy(hard, r->order->hard, mu_bits_words(r->n_owners) * 8);
+    }
+    mu_bit_set(hard, owner);
+    return hard;
+}
+
+/* Owners that bitmaps do not decide; NULL: there are none. */
 static const uint64_t *find_hard(const chain_run *r)
 {
-    const list_order *order = r->order;
-    if (!chain_may_trip(r->chain, order->items_max))
-        return order->hard;
-    uint64_t *hard = MU_NEW_ARRAY(&r->w->scratch, uint64_t, mu_bits_words(r->n_owners) + 1);
-    if (order->hard != NULL)
-        memcpy(hard, order->hard, mu_bits_words(r->n_owners) * 8);
-    for (uint32_t o = 0; o < r->n_owners; o++)
-        if (chain_may_trip(r->chain, r->pair->offsets[o + 1] - r->pair->offsets[o]))
-            mu_bit_set(hard, o);
-    return hard;
+    uint64_t *hard = NULL;
+    if (r->chain->items_max >= ORDER_LONG)
+        for (uint32_t i = 0; i < r->order->n_long; i++)
+            hard = add_hard(r, hard, r->order->long_owners[i]);
+    else
+        for (uint32_t o = 0; o < r->n_owners; o++)
+            hard = add_hard(r, hard, o);
+    return hard != NULL ? hard : r->order->hard;
 }
 
 /* Some event for every element: else no owner matches, and no search takes a step. */

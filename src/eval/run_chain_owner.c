@@ -249,43 +249,39 @@ static void prepare_conditions(matcher *m, const plan_node *node, uint32_t event
 
 /* -------- may the kernel do this owner? -------- */
 
-/* At least the reference evaluator's steps: pairs of neighbouring candidates, and for exclusions
- * with a relative window every pair tests their events too. The times must be gathered. */
-static bool steps_may_trip(const matcher *m)
+static double count_between(const worker *w, uint32_t node, uint32_t from, uint32_t to)
 {
-    const plan_chain *chain = m->chain;
-    const condition *own = m->conditions;
-    uint64_t before = 1, steps = 0;
-    for (uint32_t e = 0; e < chain->n_elements; e++) {
-        const plan_chain_element *element = &chain->elements[e];
-        uint64_t here = own->times.n, tests = 1;
-        for (uint32_t x = 0; x < element->n_excluded; x++)
-            if (element->excluded[x].when != NULL)
-                tests += own[1 + x].times.n;
-        steps += before * here * tests;
-        before = here + 1;
-        own += 1 + element->n_excluded;
+    const uint64_t *bits = w->values[node].bits;
+    uint64_t count = 0;
+    for (uint32_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
+        uint64_t rest = bits[word];
+        if (word == from / 64)
+            rest &= ~(uint64_t)0 << (from % 64);
+        if (word == (to - 1) / 64)
+            rest &= ~(uint64_t)0 >> (63 - (to - 1) % 64);
+        count += (uint64_t)__builtin_popcountll(rest);
     }
-    for (uint32_t x = 0; x < chain->n_trailing; x++)
-        steps += before * own[x].times.n;
-    return steps > MU_CHAIN_STEPS_MAX;
+    return (double)count;
 }
 
-/* The same for an owner of which only the number of events is known. */
-bool chain_may_trip(const plan_chain *chain, uint32_t n_items)
+/* At least the reference evaluator's steps: pairs of neighbouring candidates, and for exclusions
+ * with a relative window every pair tests their events too. */
+bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to)
 {
-    if (n_items >= MU_CHAIN_STEPS_MAX / 2)
-        return true;
-    double n = n_items, before = 1, steps = 0;
+    double before = 1, steps = 0;
+    if (to - from <= chain->items_max)
+        return false;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
-        double tests = 1;
-        for (uint32_t x = 0; x < chain->elements[e].n_excluded; x++)
-            if (chain->elements[e].excluded[x].when != NULL)
-                tests += n;
-        steps += before * n * tests;
-        before = n + 1;
+        const plan_chain_element *element = &chain->elements[e];
+        double here = count_between(w, element->bits, from, to), tests = 1;
+        for (uint32_t x = 0; x < element->n_excluded; x++)
+            if (element->excluded[x].when != NULL)
+                tests += count_between(w, element->excluded[x].bits, from, to);
+        steps += before * here * tests;
+        before = here + 1;
     }
-    steps += before * n * chain->n_trailing;
+    for (uint32_t x = 0; x < chain->n_trailing; x++)
+        steps += before * count_between(w, chain->trailing[x].bits, from, to);
     return steps > MU_CHAIN_STEPS_MAX;
 }
 
@@ -306,11 +302,20 @@ static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_
 {
     mu_bit_clear(out, owner);
     mu_arena_reset(&m->w->row_arena);
-    if (!gather_all(m) || (chain_may_trip(m->chain, m->to - m->from) && steps_may_trip(m)))
+    if (!gather_all(m) || chain_may_trip(m->w, m->chain, m->from, m->to))
         return worker_bail_element(m->w, id, node->level, owner);
     if (is_candidate(m) && matches(m))
         mu_bit_set(out, owner);
     return MU_OK;
+}
+
+static uint32_t most_items(const level_pair *pair, uint32_t n_owners)
+{
+    uint32_t most = 0;
+    for (uint32_t o = 0; o < n_owners; o++)
+        if (pair->offsets[o + 1] - pair->offsets[o] > most)
+            most = pair->offsets[o + 1] - pair->offsets[o];
+    return most;
 }
 
 mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node, const list_order *order,
@@ -319,7 +324,7 @@ mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node, const li
     level_pair *pair;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     matcher m = {.w = w, .chain = node->chain, .order = order};
-    prepare_conditions(&m, node, order->items_max);
+    prepare_conditions(&m, node, most_items(pair, n));
     for (size_t word = 0; word < mu_bits_words(n); word++) {
         for (uint64_t rest = owners[word]; rest != 0; rest &= rest - 1) {
             uint32_t owner = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(rest);

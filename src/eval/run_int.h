@@ -111,6 +111,8 @@ typedef struct level_pair {
     const uint64_t *filled;   /* bit of each owner that has items */
 } level_pair;
 
+#define ORDER_LONG 64u
+
 /* The order of a list's items by one time column or node, all owners together. */
 typedef struct list_order {
     struct list_order *next;
@@ -119,15 +121,10 @@ typedef struct list_order {
     const mu_vector *times;
     sequence_order sequence;
     const uint64_t
-        *hard;          /* owners with items out of order or without a time; NULL: there are none */
-    uint32_t items_max; /* of one owner */
+        *hard;       /* owners with items out of order or without a time; NULL: there are none */
+    uint32_t n_long; /* owners with more than ORDER_LONG items */
+    const uint32_t *long_owners;
 } list_order;
-
-/* Rows that a node could not do: the reference evaluator decides them for every audience above. */
-typedef struct bail {
-    uint32_t node;
-    uint64_t *rows;
-} bail;
 
 #define POOL_CLASSES 40u
 
@@ -148,10 +145,10 @@ typedef struct worker {
     level_state *levels;
     level_pair *pairs;  /* of this block, newest first */
     list_order *orders; /* likewise */
-    uint32_t n_bails, bails_capacity;
-    bail *bails;
-    const mu_value **rows; /* decoded rows of the block, NULL until asked for */
-    uint64_t *visited;     /* scratch of the audiences' node walk */
+    uint64_t **bails;   /* per node: rows that it, or one below, could not do; NULL: there are none.
+                           The reference evaluator decides them for every audience above */
+    uint32_t n_bails, *bailed; /* the nodes that have such rows */
+    const mu_value **rows;     /* decoded rows of the block, NULL until asked for */
     mu_job_counters counters;
     uint64_t *counts;
     mu_err *err;
@@ -200,8 +197,8 @@ MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint
 MU_CHECKED mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node,
                                     const list_order *order, const uint64_t *owners, uint32_t n,
                                     uint64_t *out);
-/* Could the search of an owner with that many items exceed the step guard? */
-bool chain_may_trip(const plan_chain *chain, uint32_t n_items);
+/* Could the search of an owner with these items exceed the step guard? (run_chain_owner.c) */
+bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to);
 MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 
 /* A TABLE node over a vector that is not all null; `out` is zeroed. (run_table.c) */

@@ -100,7 +100,8 @@ void worker_init(worker *w, mu_job *job)
     w->vectors = MU_NEW_ARRAY(&w->pool_arena, mu_vector, p->n_columns);
     w->vector_is_loaded = MU_NEW_ARRAY(&w->pool_arena, bool, p->n_columns);
     w->levels = MU_NEW_ARRAY(&w->pool_arena, level_state, p->n_levels);
-    w->visited = MU_NEW_ARRAY(&w->pool_arena, uint64_t, mu_bits_words(p->n_nodes));
+    w->bails = MU_NEW_ARRAY(&w->pool_arena, uint64_t *, p->n_nodes);
+    w->bailed = MU_NEW_ARRAY(&w->pool_arena, uint32_t, p->n_nodes);
     w->counts = MU_NEW_ARRAY(&w->pool_arena, uint64_t, job->n_audiences);
 }
 
@@ -224,20 +225,11 @@ void worker_pair_ends(worker *w, level_pair *pair)
 
 uint64_t *worker_bail(worker *w, uint32_t node)
 {
-    for (uint32_t i = 0; i < w->n_bails; i++)
-        if (w->bails[i].node == node)
-            return w->bails[i].rows;
-    if (w->n_bails == w->bails_capacity) {
-        uint32_t capacity = w->bails_capacity * 2 + 8;
-        bail *larger = MU_NEW_ARRAY(&w->scratch, bail, capacity);
-        if (w->n_bails > 0)
-            memcpy(larger, w->bails, w->n_bails * sizeof *larger);
-        w->bails = larger;
-        w->bails_capacity = capacity;
+    if (w->bails[node] == NULL) {
+        w->bails[node] = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(w->n_rows) + 1);
+        w->bailed[w->n_bails++] = node;
     }
-    uint64_t *rows = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(w->n_rows) + 1);
-    w->bails[w->n_bails++] = (bail){node, rows};
-    return rows;
+    return w->bails[node];
 }
 
 mu_code worker_bail_element(worker *w, uint32_t node, uint32_t level, uint32_t element)
@@ -278,8 +270,8 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
     w->pairs = NULL;
     w->orders = NULL;
-    w->n_bails = w->bails_capacity = 0;
-    w->bails = NULL;
+    while (w->n_bails > 0)
+        w->bails[w->bailed[--w->n_bails]] = NULL;
     w->rows = NULL;
     for (uint32_t i = 0; i < p->n_nodes; i++)
         w->uses[i] = p->nodes[i].n_uses;
