@@ -269,7 +269,7 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     w->block = block;
     w->place = mu_part_block(bound->part, block);
     w->n_rows = w->place.n_rows;
-    mu_arena_reset(&w->scratch);
+    mu_arena_rewind(&w->scratch);
     memset(w->vector_is_loaded, 0, p->n_columns * sizeof *w->vector_is_loaded);
     memset(w->levels, 0, p->n_levels * sizeof *w->levels);
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
@@ -277,7 +277,6 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     w->n_bails = w->bails_capacity = 0;
     w->bails = NULL;
     w->rows = NULL;
-    for (uint32_t i = 0; i < p->n_nodes; i++)
-        w->uses[i] = p->nodes[i].n_uses;
+    memcpy(w->uses, w->job->uses, p->n_nodes * sizeof *w->uses);
     w->counters.n_blocks++;
 }
