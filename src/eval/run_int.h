@@ -151,7 +151,11 @@ typedef struct worker {
     void *pool[POOL_CLASSES];
     node_value *values;
     uint32_t *uses;
-    mu_vector *vectors; /* per plan column */
+    mu_vector *vectors; /* per plan column, plain */
+    struct plain_memory {
+        void *bytes;
+        size_t capacity;
+    } * plain; /* per plan column: of what is packed in the part */
     bool *vector_is_loaded;
     level_state *levels;
     level_pair *pairs; /* of this block, newest first */
