@@ -14,6 +14,7 @@ typedef struct census_columns {
     mu_reading events, event_dataset, event_identity, event_batch;
     uint32_t n_attributes; /* readings of the profile's own fields, for rows of bulk loads */
     mu_reading *attributes;
+    mu_arena *arena; /* of the block */
 } census_columns;
 
 static uint32_t child_of(const mu_part *part, uint32_t column, mu_str name)
@@ -21,20 +22,21 @@ static uint32_t child_of(const mu_part *part, uint32_t column, mu_str name)
     return column == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, column, name);
 }
 
-static mu_code open_list(const mu_part *part, uint32_t block, mu_str name, mu_reading *list,
-                         uint32_t *item, mu_err *err)
+static mu_code open_list(const mu_part *part, uint32_t block, mu_arena *arena, mu_str name,
+                         mu_reading *list, uint32_t *item, mu_err *err)
 {
     uint32_t column = mu_part_child(part, 0, name);
     *item = mu_column_item(part, column);
-    return mu_reading_open(part, column, block, list, err);
+    return mu_reading_open(part, column, block, arena, list, err);
 }
 
-static mu_code open_columns(const mu_part *part, uint32_t block, census_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            census_columns *out, mu_err *err)
 {
     uint32_t identity, fragment, event;
-    MU_TRY(open_list(part, block, MU_STR("$identities"), &out->identities, &identity, err));
-    MU_TRY(open_list(part, block, MU_STR("$fragments"), &out->fragments, &fragment, err));
-    MU_TRY(open_list(part, block, MU_STR("xEvent"), &out->events, &event, err));
+    MU_TRY(open_list(part, block, arena, MU_STR("$identities"), &out->identities, &identity, err));
+    MU_TRY(open_list(part, block, arena, MU_STR("$fragments"), &out->fragments, &fragment, err));
+    MU_TRY(open_list(part, block, arena, MU_STR("xEvent"), &out->events, &event, err));
     const struct {
         uint32_t parent;
         mu_str name;
@@ -49,7 +51,7 @@ static mu_code open_columns(const mu_part *part, uint32_t block, census_columns 
     };
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         MU_TRY(mu_reading_open(part, child_of(part, columns[i].parent, columns[i].name), block,
-                               columns[i].reading, err));
+                               arena, columns[i].reading, err));
     return MU_OK;
 }
 
@@ -64,8 +66,8 @@ static mu_code open_attributes(mu_arena *arena, const mu_part *part, uint32_t bl
         mu_str name = mu_part_column(part, root->children[i])->name;
         if (mu_str_starts_with(name, MU_STR("$")) || mu_str_equal(name, MU_STR("xEvent")))
             continue;
-        MU_TRY(mu_reading_open(part, root->children[i], block, &out->attributes[out->n_attributes],
-                               err));
+        MU_TRY(mu_reading_open(part, root->children[i], block, arena,
+                               &out->attributes[out->n_attributes], err));
         out->n_attributes++;
     }
     return MU_OK;
@@ -308,7 +310,7 @@ static mu_code read_identities(taking *t, const mu_part *part, uint32_t block,
     namespaces[0] = tally_number(&t->namespaces, identity.namespace_code);
     *n = 1;
     if (columns->attributes == NULL)
-        MU_TRY(open_attributes(t->arena, part, block, columns, err));
+        MU_TRY(open_attributes(columns->arena, part, block, columns, err));
     if (has_attributes(columns, at)) {
         add_pair(t, tally_number(&t->datasets, MU_DATASET_DEFAULT), 0);
         t->census.n_records++;
@@ -342,12 +344,13 @@ typedef mu_code census_row(void *context, const mu_part *part, uint32_t block,
                            census_columns *columns, uint32_t row, uint32_t at, mu_err *err);
 
 static mu_code walk_part(const mu_part *part, const uint64_t *dead, census_row *each, void *context,
-                         mu_err *err)
+                         mu_arena *arena, mu_err *err)
 {
     for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
         mu_block block = mu_part_block(part, b);
-        census_columns columns = {0};
-        MU_TRY(open_columns(part, b, &columns, err));
+        census_columns columns = {.arena = arena};
+        mu_arena_reset(arena);
+        MU_TRY(open_columns(part, b, arena, &columns, err));
         for (uint32_t at = 0; at < block.n_rows; at++)
             if (dead == NULL || !mu_bit_get(dead, block.row + at))
                 MU_TRY(each(context, part, b, &columns, block.row + at, at, err));
@@ -358,9 +361,13 @@ static mu_code walk_part(const mu_part *part, const uint64_t *dead, census_row *
 static mu_code walk(const mu_snapshot *snapshot, census_row *each, void *context, mu_err *err)
 {
     const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
-    for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
-        MU_TRY(walk_part(entity->parts[p], entity->dead[p], each, context, err));
-    return MU_OK;
+    mu_arena arena;
+    mu_code code = MU_OK;
+    mu_arena_init(&arena, SIZE_MAX);
+    for (uint32_t p = 0; entity != NULL && code == MU_OK && p < entity->n_parts; p++)
+        code = walk_part(entity->parts[p], entity->dead[p], each, context, &arena, err);
+    mu_arena_free(&arena);
+    return code;
 }
 
 static mu_code take_each(void *context, const mu_part *part, uint32_t block,

@@ -1,6 +1,7 @@
 /* audiences.c -- a file of audiences: read, bound, and checked against one another. */
 #include "app/rule_int.h"
 #include "base/hash.h"
+#include "base/thread.h"
 
 #define LINE_MAX_BYTES ((size_t)8 << 20)
 
@@ -42,12 +43,22 @@ static void bind_rule(mu_arena *arena, const mu_json *expression, const mu_schem
         rule->error = mu_rule_first_error(arena, &diagnostics);
 }
 
-static void read_rule(mu_arena *arena, mu_json_reader *reader, mu_str line, uint64_t number,
-                      const mu_schema *schema, mu_audience_rule *rule)
+static void find_segments(mu_arena *arena, mu_audience_rule *rule)
+{
+    mu_eligibility eligibility;
+    mu_eligibility_options options = {0};
+    mu_pql_eligibility(arena, rule->query, &options, &eligibility);
+    rule->n_segments = eligibility.n_segments;
+    rule->segments = eligibility.segments;
+}
+
+static void read_rule(mu_arena *arena, mu_json_reader *reader, const mu_schema *schema,
+                      mu_audience_rule *rule)
 {
     mu_json json;
     mu_err err;
-    unsigned long long at = number;
+    mu_str line = rule->line;
+    unsigned long long at = rule->number;
     if (line.len > LINE_MAX_BYTES) {
         rule->error =
             mu_arena_format(arena, "input line %llu is longer than %zu bytes", at, LINE_MAX_BYTES);
@@ -68,6 +79,43 @@ static void read_rule(mu_arena *arena, mu_json_reader *reader, mu_str line, uint
             arena, "input line %llu: \"expression\" must be PQL text or a tree", at);
     else
         bind_rule(arena, expression, schema, rule);
+    if (rule->query != NULL)
+        find_segments(arena, rule);
+}
+
+/* -------- all lines -------- */
+
+#define LINES_AT_A_TIME 64u
+
+typedef struct reading {
+    const mu_schema *schema;
+    mu_audience_rules *rules;
+    mu_json_reader **readers; /* per thread */
+} reading;
+
+static mu_code read_rules(void *context, unsigned worker, size_t item, mu_err *err)
+{
+    reading *r = context;
+    uint32_t first = (uint32_t)item * LINES_AT_A_TIME, past = first + LINES_AT_A_TIME;
+    (void)err;
+    for (uint32_t i = first; i < past && i < r->rules->n; i++)
+        read_rule(&r->rules->arenas[worker], r->readers[worker], r->schema, &r->rules->items[i]);
+    return MU_OK;
+}
+
+static void read_all(mu_arena *arena, const mu_schema *schema, mu_audience_rules *rules)
+{
+    reading r = {.schema = schema,
+                 .rules = rules,
+                 .readers = MU_NEW_ARRAY(arena, mu_json_reader *, rules->n_arenas)};
+    mu_err err;
+    for (unsigned t = 0; t < rules->n_arenas; t++)
+        r.readers[t] = mu_json_reader_new();
+    mu_code code = mu_parallel_for(
+        rules->n_arenas, (rules->n + LINES_AT_A_TIME - 1) / LINES_AT_A_TIME, read_rules, &r, &err);
+    MU_ASSERT(code == MU_OK); /* errors are the lines' own */
+    for (unsigned t = 0; t < rules->n_arenas; t++)
+        mu_json_reader_free(r.readers[t]);
 }
 
 /* -------- the audiences among one another -------- */
@@ -101,15 +149,12 @@ static void reject_duplicates(reference_graph *graph)
 
 static void find_targets(reference_graph *graph, uint32_t r)
 {
-    mu_audience_rule *rule = &graph->rules->items[r];
-    if (rule->query == NULL)
+    const mu_audience_rule *rule = &graph->rules->items[r];
+    if (rule->query == NULL || rule->n_segments == 0)
         return;
-    mu_eligibility eligibility;
-    mu_eligibility_options options = {0};
-    mu_pql_eligibility(graph->arena, rule->query, &options, &eligibility);
-    uint32_t *targets = MU_NEW_ARRAY(graph->arena, uint32_t, eligibility.n_segments + 1);
-    for (uint32_t i = 0; i < eligibility.n_segments; i++) {
-        const uint64_t *place = mu_strmap_get(&graph->by_id, eligibility.segments[i]);
+    uint32_t *targets = MU_NEW_ARRAY(graph->arena, uint32_t, rule->n_segments);
+    for (uint32_t i = 0; i < rule->n_segments; i++) {
+        const uint64_t *place = mu_strmap_get(&graph->by_id, rule->segments[i]);
         if (place != NULL)
             targets[graph->n_targets[r]++] = (uint32_t)*place - 1;
     }
@@ -186,19 +231,36 @@ static void check_references(mu_arena *arena, mu_audience_rules *rules)
     mu_strmap_free(&graph.by_id);
 }
 
-void mu_audience_rules_read(mu_arena *arena, FILE *file, const mu_schema *schema,
-                            mu_audience_rules *out)
+static void read_lines(mu_arena *arena, FILE *file, mu_audience_rules *rules)
 {
-    *out = (mu_audience_rules){0};
     mu_line_reader lines;
     mu_line_reader_init(&lines, file, LINE_MAX_BYTES);
-    mu_json_reader *reader = mu_json_reader_new();
-    for (mu_str line; mu_line_reader_next(&lines, &line);)
-        if (mu_str_trim(line).len > 0)
-            read_rule(arena, reader, line, lines.line, schema, add_rule(arena, out));
-    mu_json_reader_free(reader);
+    for (mu_str line; mu_line_reader_next(&lines, &line);) {
+        if (mu_str_trim(line).len == 0)
+            continue;
+        mu_audience_rule *rule = add_rule(arena, rules);
+        rule->line = mu_arena_copy(arena, line);
+        rule->number = lines.line;
+    }
     mu_line_reader_fini(&lines);
+}
+
+void mu_audience_rules_read(mu_arena *arena, FILE *file, const mu_schema *schema,
+                            unsigned n_threads, mu_audience_rules *out)
+{
+    *out = (mu_audience_rules){.n_arenas = n_threads == 0 ? 1 : n_threads};
+    out->arenas = MU_NEW_ARRAY(arena, mu_arena, out->n_arenas);
+    for (unsigned t = 0; t < out->n_arenas; t++)
+        mu_arena_init(&out->arenas[t], SIZE_MAX);
+    read_lines(arena, file, out);
+    read_all(arena, schema, out);
     check_references(arena, out);
+}
+
+void mu_audience_rules_free(mu_audience_rules *rules)
+{
+    for (unsigned t = 0; t < rules->n_arenas; t++)
+        mu_arena_free(&rules->arenas[t]);
 }
 
 mu_job_audience *mu_audience_rules_job(mu_arena *arena, mu_audience_rules *rules)

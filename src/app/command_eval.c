@@ -377,6 +377,21 @@ static void print_file_summary(const eval_run *run, double compile_ms)
     mu_buf_free(&buf);
 }
 
+static mu_exit eval_rules(eval_run *run, mu_audience_rules *rules, int64_t start_ns)
+{
+    mu_job_audience *audiences = mu_audience_rules_job(run->invocation->arena, rules);
+    double compile_ms = (double)(mu_monotonic_ns() - start_ns) / 1e6;
+    mu_exit status = run_job(run, audiences, rules->n_valid);
+    if (status != MU_EXIT_DONE)
+        return status;
+    print_audiences(run, rules);
+    print_file_summary(run, compile_ms);
+    if (rules->n_valid == rules->n)
+        return MU_EXIT_DONE;
+    mu_say("%u of %u audiences have an error", rules->n - rules->n_valid, rules->n);
+    return MU_EXIT_INPUT;
+}
+
 static mu_exit eval_file(eval_run *run, const char *path)
 {
     mu_arena *arena = run->invocation->arena;
@@ -387,25 +402,18 @@ static mu_exit eval_file(eval_run *run, const char *path)
     }
     int64_t start_ns = mu_monotonic_ns();
     mu_audience_rules rules;
-    mu_audience_rules_read(arena, file, mu_snapshot_schema(run->data.snapshot), &rules);
+    mu_audience_rules_read(arena, file, mu_snapshot_schema(run->data.snapshot), run->n_threads,
+                           &rules);
     bool read_failed = ferror(file) != 0;
     if (file != stdin)
         fclose(file);
-    if (read_failed) {
+    mu_exit status = MU_EXIT_SYSTEM;
+    if (read_failed)
         mu_say("reading %s failed", path);
-        return MU_EXIT_SYSTEM;
-    }
-    mu_job_audience *audiences = mu_audience_rules_job(arena, &rules);
-    double compile_ms = (double)(mu_monotonic_ns() - start_ns) / 1e6;
-    mu_exit status = run_job(run, audiences, rules.n_valid);
-    if (status != MU_EXIT_DONE)
-        return status;
-    print_audiences(run, &rules);
-    print_file_summary(run, compile_ms);
-    if (rules.n_valid == rules.n)
-        return MU_EXIT_DONE;
-    mu_say("%u of %u audiences have an error", rules.n - rules.n_valid, rules.n);
-    return MU_EXIT_INPUT;
+    else
+        status = eval_rules(run, &rules, start_ns);
+    mu_audience_rules_free(&rules);
+    return status;
 }
 
 /* -------- the command -------- */

@@ -24,22 +24,30 @@ mu_exit mu_pql_plan(mu_invocation *invocation, const char *expression);
 /* -------- audiences, many at a time -------- */
 
 typedef struct mu_audience_rule {
+    mu_str line;     /* as it was read */
+    uint64_t number; /* of the line */
     mu_str id;
     const mu_pql *query; /* bound; NULL when there is an error */
     mu_str error;        /* one line; len 0 when there is none */
-    uint32_t index;      /* among the audiences of the job; meaningless with an error */
+    uint32_t n_segments; /* ids that it names with inSegment */
+    const mu_str *segments;
+    uint32_t index; /* among the audiences of the job; meaningless with an error */
 } mu_audience_rule;
 
 typedef struct mu_audience_rules {
     uint32_t n, n_valid, capacity;
     mu_audience_rule *items;
+    unsigned n_arenas;
+    mu_arena *arenas; /* what the threads made of the lines */
 } mu_audience_rules;
 
-/* Reads lines {"id": ..., "expression": text or tree} and binds them. What is wrong with a line is
- * its `error`: so is naming an audience of the file that has one, itself, or a second audience of
- * the same id. */
+/* Reads lines {"id": ..., "expression": text or tree} and binds them, on `n_threads` threads. What
+ * is wrong with a line is its `error`: so is naming an audience of the file that has one, itself,
+ * or a second audience of the same id. What is in *out lives as long as `arena` and until
+ * mu_audience_rules_free. */
 void mu_audience_rules_read(mu_arena *arena, FILE *file, const mu_schema *schema,
-                            mu_audience_rules *out);
+                            unsigned n_threads, mu_audience_rules *out);
+void mu_audience_rules_free(mu_audience_rules *rules);
 
 /* The valid ones, in order, as a job wants them. */
 mu_job_audience *mu_audience_rules_job(mu_arena *arena, mu_audience_rules *rules);

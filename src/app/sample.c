@@ -16,9 +16,10 @@ typedef struct generator {
     const mu_sample_options *options;
     const mu_sample_clock *clock;
     uint64_t chunk_people, n_chunks;
-    uint64_t *weights_before;  /* n_chunks + 1 long: sum of the weights of the chunks before */
-    uint64_t first_chunk;      /* of the round that is being made */
-    mu_buf *profiles, *events; /* one for each chunk of a round */
+    uint64_t *weights_before;   /* n_chunks + 1 long: sum of the weights of the chunks before */
+    uint64_t first_chunk;       /* of the round that is being made */
+    mu_buf *profiles, *events;  /* one for each chunk of a round */
+    int profiles_fd, events_fd; /* -1: not wanted */
 } generator;
 
 static uint64_t chunk_begin(const generator *g, uint64_t chunk)
@@ -58,9 +59,11 @@ static mu_code make_chunk(void *context, unsigned worker, size_t item, mu_err *e
         mu_sample_person_make(g->options, i, &person);
         uint64_t first = events_until(g, weight);
         weight += mu_sample_event_weight(g->options, i);
-        mu_sample_events_write(g->options, g->clock, &person, events_until(g, weight) - first,
-                               &scratch, events);
-        mu_sample_profile_write(g->options, &person, profiles);
+        if (g->events_fd >= 0)
+            mu_sample_events_write(g->options, g->clock, &person, events_until(g, weight) - first,
+                                   &scratch, events);
+        if (g->profiles_fd >= 0)
+            mu_sample_profile_write(g->options, &person, profiles);
         mu_arena_reset(&scratch);
     }
     mu_arena_free(&scratch);
@@ -83,8 +86,8 @@ static mu_code write_all(int fd, const mu_buf *buf, mu_err *err)
     return MU_OK;
 }
 
-static mu_code run_rounds(generator *g, int profiles_fd, int events_fd, size_t round_chunks,
-                          mu_sample_summary *summary, mu_err *err)
+static mu_code run_rounds(generator *g, size_t round_chunks, mu_sample_summary *summary,
+                          mu_err *err)
 {
     const mu_sample_options *options = g->options;
     for (g->first_chunk = 0; g->first_chunk < g->n_chunks; g->first_chunk += round_chunks) {
@@ -92,8 +95,8 @@ static mu_code run_rounds(generator *g, int profiles_fd, int events_fd, size_t r
         size_t n = left < round_chunks ? (size_t)left : round_chunks;
         MU_TRY(mu_parallel_for(options->n_threads, n, make_chunk, g, err));
         for (size_t i = 0; i < n; i++) {
-            MU_TRY(write_all(profiles_fd, &g->profiles[i], err));
-            MU_TRY(write_all(events_fd, &g->events[i], err));
+            MU_TRY(write_all(g->profiles_fd, &g->profiles[i], err));
+            MU_TRY(write_all(g->events_fd, &g->events[i], err));
             summary->n_bytes += g->profiles[i].len + g->events[i].len;
             mu_buf_clear(&g->profiles[i]);
             mu_buf_clear(&g->events[i]);
@@ -106,22 +109,16 @@ static mu_code run_rounds(generator *g, int profiles_fd, int events_fd, size_t r
     return MU_OK;
 }
 
-static mu_code write_headers(const mu_sample_options *options, int profiles_fd, int events_fd,
-                             mu_sample_summary *summary, mu_err *err)
+static mu_code write_header(int fd, void (*put)(mu_buf *), mu_sample_summary *summary, mu_err *err)
 {
-    if (!options->is_csv)
+    mu_buf header;
+    if (fd < 0)
         return MU_OK;
-    mu_buf profiles, events;
-    mu_buf_init(&profiles, SIZE_MAX);
-    mu_buf_init(&events, SIZE_MAX);
-    mu_sample_profile_header(&profiles);
-    mu_sample_event_header(&events);
-    mu_code code = write_all(profiles_fd, &profiles, err);
-    if (code == MU_OK)
-        code = write_all(events_fd, &events, err);
-    summary->n_bytes += profiles.len + events.len;
-    mu_buf_free(&profiles);
-    mu_buf_free(&events);
+    mu_buf_init(&header, SIZE_MAX);
+    put(&header);
+    mu_code code = write_all(fd, &header, err);
+    summary->n_bytes += header.len;
+    mu_buf_free(&header);
     return code;
 }
 
@@ -133,6 +130,8 @@ static mu_code generate(const mu_sample_options *options, mu_arena *arena, int p
     generator g = {
         .options = options,
         .clock = mu_sample_clock_new(arena),
+        .profiles_fd = profiles_fd,
+        .events_fd = events_fd,
         .chunk_people = per_person > 4000 ? 1 : 4000 / per_person,
     };
     g.n_chunks = (options->n_profiles + g.chunk_people - 1) / g.chunk_people;
@@ -147,10 +146,12 @@ static mu_code generate(const mu_sample_options *options, mu_arena *arena, int p
     mu_code code = mu_parallel_for(options->n_threads, (size_t)g.n_chunks, weigh_chunk, &g, err);
     for (uint64_t i = 0; i < g.n_chunks; i++)
         g.weights_before[i + 1] += g.weights_before[i];
+    if (code == MU_OK && options->is_csv)
+        code = write_header(profiles_fd, mu_sample_profile_header, summary, err);
+    if (code == MU_OK && options->is_csv)
+        code = write_header(events_fd, mu_sample_event_header, summary, err);
     if (code == MU_OK)
-        code = write_headers(options, profiles_fd, events_fd, summary, err);
-    if (code == MU_OK)
-        code = run_rounds(&g, profiles_fd, events_fd, round_chunks, summary, err);
+        code = run_rounds(&g, round_chunks, summary, err);
     for (size_t i = 0; i < round_chunks; i++) {
         mu_buf_free(&g.profiles[i]);
         mu_buf_free(&g.events[i]);
@@ -158,10 +159,21 @@ static mu_code generate(const mu_sample_options *options, mu_arena *arena, int p
     return code;
 }
 
-static mu_code open_new(const char *path, int *fd, mu_err *err)
+/* Where one kind of records goes; standard output is never closed. */
+static mu_code open_output(const char *path, bool is_wanted, int *fd, mu_err *err)
 {
-    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    *fd = -1;
+    if (!is_wanted)
+        return MU_OK;
+    *fd = path == NULL ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     return *fd < 0 ? mu_fail_errno(err, "cannot write %s", path) : MU_OK;
+}
+
+static mu_code close_output(const char *path, int fd, mu_code code, mu_err *err)
+{
+    if (fd >= 0 && path != NULL && close(fd) != 0 && code == MU_OK)
+        return mu_fail_errno(err, "cannot write %s", path);
+    return code;
 }
 
 mu_code mu_sample_write(const mu_sample_options *options, const char *folder,
@@ -170,21 +182,23 @@ mu_code mu_sample_write(const mu_sample_options *options, const char *folder,
     mu_arena arena;
     mu_sample_summary summary = {.n_profiles = options->n_profiles, .n_events = options->n_events};
     int profiles_fd = -1, events_fd = -1;
+    const char *profiles = NULL, *events = NULL;
+    mu_code code = MU_OK;
     mu_arena_init(&arena, SIZE_MAX);
-    const char *extension = options->is_csv ? "csv" : "ndjson";
-    const char *profiles = mu_arena_format(&arena, "%s/profiles.%s", folder, extension).ptr;
-    const char *events = mu_arena_format(&arena, "%s/events.%s", folder, extension).ptr;
-    mu_code code = mu_make_directories(folder, err);
+    if (folder != NULL) {
+        const char *extension = options->is_csv ? "csv" : "ndjson";
+        profiles = mu_arena_format(&arena, "%s/profiles.%s", folder, extension).ptr;
+        events = mu_arena_format(&arena, "%s/events.%s", folder, extension).ptr;
+        code = mu_make_directories(folder, err);
+    }
     if (code == MU_OK)
-        code = open_new(profiles, &profiles_fd, err);
+        code = open_output(profiles, !options->skips_profiles, &profiles_fd, err);
     if (code == MU_OK)
-        code = open_new(events, &events_fd, err);
+        code = open_output(events, !options->skips_events, &events_fd, err);
     if (code == MU_OK)
         code = generate(options, &arena, profiles_fd, events_fd, &summary, err);
-    if (profiles_fd >= 0 && close(profiles_fd) != 0 && code == MU_OK)
-        code = mu_fail_errno(err, "cannot write %s", profiles);
-    if (events_fd >= 0 && close(events_fd) != 0 && code == MU_OK)
-        code = mu_fail_errno(err, "cannot write %s", events);
+    code = close_output(profiles, profiles_fd, code, err);
+    code = close_output(events, events_fd, code, err);
     if (code == MU_OK)
         *out = summary;
     mu_arena_free(&arena);

@@ -56,9 +56,10 @@ typedef struct mu_sample_options {
     uint64_t n_profiles, n_events, seed;
     int64_t until_ms; /* events lie in the 30 days before */
     bool is_csv;
-    bool as_messages; /* header and body around each record; not with CSV */
-    bool with_faults; /* resend some events, add some invalid lines */
-    const char *org;  /* of the messages */
+    bool as_messages;                  /* header and body around each record; not with CSV */
+    bool with_faults;                  /* resend some events, add some invalid lines */
+    bool skips_profiles, skips_events; /* the others are the same bytes without them */
+    const char *org;                   /* of the messages */
     unsigned n_threads;
     void (*progress)(void *context, uint64_t done_events, uint64_t all_events);
     void *progress_context;
@@ -69,7 +70,8 @@ typedef struct mu_sample_summary {
     uint64_t n_bytes;
 } mu_sample_summary;
 
-/* Writes profiles.EXT and events.EXT into `folder`, replacing them when they exist. */
+/* Writes profiles.EXT and events.EXT into `folder`, replacing them when they exist; without a
+ * folder (NULL) to standard output, where one of them must be skipped. */
 MU_CHECKED mu_code mu_sample_write(const mu_sample_options *options, const char *folder,
                                    mu_sample_summary *out, mu_err *err);
 

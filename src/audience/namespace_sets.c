@@ -74,12 +74,13 @@ typedef struct identity_columns {
     mu_reading list, namespace;
 } identity_columns;
 
-static mu_code open_columns(const mu_part *part, uint32_t block, identity_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            identity_columns *out, mu_err *err)
 {
     uint32_t list = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t code = mu_column_child(part, mu_column_item(part, list), MU_STR("namespace"));
-    MU_TRY(mu_reading_open(part, list, block, &out->list, err));
-    return mu_reading_open(part, code, block, &out->namespace, err);
+    MU_TRY(mu_reading_open(part, list, block, arena, &out->list, err));
+    return mu_reading_open(part, code, block, arena, &out->namespace, err);
 }
 
 /* A row that does not name its identities (of a bulk load) has its primary one alone. */
@@ -105,14 +106,15 @@ static mu_code gather_row(gathering *g, const mu_part *part, const identity_colu
 }
 
 static mu_code gather_cluster_block(gathering *g, const mu_entity *entity, uint32_t p, uint32_t b,
-                                    mu_err *err)
+                                    mu_arena *unpacked, mu_err *err)
 {
     const mu_part *part = entity->parts[p];
     const uint32_t *pids;
     identity_columns columns;
     mu_block block = mu_part_block(part, b);
     g->last = (mu_str){NULL, 0};
-    MU_TRY(open_columns(part, b, &columns, err));
+    mu_arena_reset(unpacked);
+    MU_TRY(open_columns(part, b, unpacked, &columns, err));
     MU_TRY(mu_part_pids(part, b, &pids, err));
     for (uint32_t r = 0; r < block.n_rows; r++) {
         uint32_t row = block.row + r;
@@ -129,10 +131,13 @@ mu_code mu_namespaces_of_clusters(mu_arena *arena, const mu_snapshot *base, size
     gathering g;
     mu_code code = MU_OK;
     const mu_entity *entity = mu_snapshot_entity(base, MU_STR("profile"));
+    mu_arena unpacked;
+    mu_arena_init(&unpacked, SIZE_MAX);
     begin(&g, arena, n_pid_words);
     for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
         for (uint32_t b = 0; code == MU_OK && b < mu_part_block_count(entity->parts[p]); b++)
-            code = gather_cluster_block(&g, entity, p, b, err);
+            code = gather_cluster_block(&g, entity, p, b, &unpacked, err);
+    mu_arena_free(&unpacked);
     finish(&g, out);
     return code;
 }

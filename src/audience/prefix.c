@@ -140,8 +140,8 @@ typedef struct namespace_columns {
     uint32_t recent_index[RECENT_MAX];
 } namespace_columns;
 
-static mu_code open_columns(const mu_part *part, uint32_t block, namespace_columns *out,
-                            mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            namespace_columns *out, mu_err *err)
 {
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t map = mu_part_child(part, 0, MU_STR("identityMap")), key = MU_NO_COLUMN;
@@ -150,10 +150,11 @@ static mu_code open_columns(const mu_part *part, uint32_t block, namespace_colum
     if (map != MU_NO_COLUMN && mu_part_column(part, map)->kind == MU_TYPE_MAP)
         key = mu_part_column(part, map)->children[0];
     *out = (namespace_columns){.n_recent = 0};
-    MU_TRY(mu_reading_open(part, identities, block, &out->identities, err));
-    MU_TRY(mu_reading_open(part, namespace, block, &out->identity_namespace, err));
-    MU_TRY(mu_reading_open(part, key == MU_NO_COLUMN ? MU_NO_COLUMN : map, block, &out->map, err));
-    return mu_reading_open(part, key, block, &out->map_key, err);
+    MU_TRY(mu_reading_open(part, identities, block, arena, &out->identities, err));
+    MU_TRY(mu_reading_open(part, namespace, block, arena, &out->identity_namespace, err));
+    MU_TRY(mu_reading_open(part, key == MU_NO_COLUMN ? MU_NO_COLUMN : map, block, arena, &out->map,
+                           err));
+    return mu_reading_open(part, key, block, arena, &out->map_key, err);
 }
 
 static uint32_t index_of(const mu_prefix *prefix, namespace_columns *columns, mu_str code)
@@ -223,7 +224,7 @@ static mu_code count_namespaces(row_count *row, const mu_part *part, namespace_c
 /* -------- a block -------- */
 
 static mu_code count_block(mu_prefix *prefix, worker_counts *counts, uint32_t part_index,
-                           uint32_t block, const uint64_t *members, mu_err *err)
+                           uint32_t block, const uint64_t *members, mu_arena *unpacked, mu_err *err)
 {
     const mu_part *part = prefix->profiles->parts[part_index];
     const uint64_t *dead = prefix->profiles->dead[part_index];
@@ -231,7 +232,7 @@ static mu_code count_block(mu_prefix *prefix, worker_counts *counts, uint32_t pa
     namespace_columns columns;
     const uint32_t *pids;
     MU_TRY(mu_part_pids(part, block, &pids, err));
-    MU_TRY(open_columns(part, block, &columns, err));
+    MU_TRY(open_columns(part, block, unpacked, &columns, err));
     row_count row = {.prefix = prefix, .counts = counts};
     for (uint32_t i = 0; i < place.n_rows; i++) {
         if (dead != NULL && mu_bit_get(dead, place.row + i))
@@ -252,7 +253,12 @@ mu_code mu_prefix_add(mu_prefix *prefix, unsigned worker, uint32_t part, uint32_
 {
     uint32_t first, last;
     MU_ASSERT(worker < prefix->n_workers && part < prefix->profiles->n_parts);
-    MU_TRY(count_block(prefix, &prefix->workers[worker], part, block, members, err));
+    mu_arena unpacked;
+    mu_arena_init(&unpacked, SIZE_MAX);
+    mu_code code =
+        count_block(prefix, &prefix->workers[worker], part, block, members, &unpacked, err);
+    mu_arena_free(&unpacked);
+    MU_TRY(code);
     MU_TRY(block_buckets(prefix->profiles->parts[part], block, &first, &last, err));
     pthread_mutex_lock(&prefix->lock);
     for (uint32_t bucket = first; bucket <= last; bucket++) {

@@ -56,6 +56,21 @@ void mu_arena_reset(mu_arena *arena)
     arena->used_bytes = kept->size;
 }
 
+void mu_arena_rewind(mu_arena *arena)
+{
+    mu_arena_chunk *kept = arena->chunks;
+    if (kept == NULL || kept->next == NULL) {
+        mu_arena_reset(arena);
+        return;
+    }
+    size_t used = arena->used_bytes;
+    free_chunks(kept);
+    arena->chunks = NULL;
+    arena->at = arena->end = NULL;
+    arena->used_bytes = 0;
+    mu_arena_reserve(arena, used);
+}
+
 static _Noreturn void limit_reached(mu_arena *arena, size_t size)
 {
     if (arena->on_limit != NULL)

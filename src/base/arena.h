@@ -30,6 +30,10 @@ void mu_arena_free(mu_arena *arena);
  * (64 MiB at most). */
 void mu_arena_reset(mu_arena *arena);
 
+/* Forgets everything, keeping as much as was used, in one chunk: rounds of the same size soon ask
+ * the system for nothing. */
+void mu_arena_rewind(mu_arena *arena);
+
 /* Zeroed memory, aligned to 16 bytes. */
 void *mu_arena_alloc(mu_arena *arena, size_t size);
 

@@ -170,14 +170,41 @@ static compiled compile_call(compiler *c, const mu_pql *call)
     }
 }
 
+/* -------- what was compiled before -------- */
+
+static compiled_memo **memo_slot(const compiler *c, const mu_pql *query)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)query * 0x9e3779b97f4a7c15u;
+    for (uint32_t i = (uint32_t)(hash >> 32);; i++) {
+        compiled_memo **slot = &c->memos[i & (c->memos_capacity - 1)];
+        if (*slot == NULL || (*slot)->query == query)
+            return slot;
+    }
+}
+
+static void grow_memos(compiler *c)
+{
+    compiled_memo **old = c->memos;
+    uint32_t n_old = c->memos_capacity;
+    c->memos_capacity = n_old == 0 ? 64 : n_old * 2;
+    c->memos = MU_NEW_ARRAY(c->scratch, compiled_memo *, c->memos_capacity);
+    for (uint32_t i = 0; i < n_old; i++)
+        if (old[i] != NULL)
+            *memo_slot(c, old[i]->query) = old[i];
+}
+
+/* Stays where it is while others are added. */
 static compiled_memo *memo_of(compiler *c, const mu_pql *query)
 {
-    const mu_pql **key = MU_NEW(c->arena, const mu_pql *);
-    *key = query;
-    uint64_t *slot = mu_strmap_put(&c->memo, (mu_str){(const char *)key, sizeof *key}, NULL);
-    if (*slot == 0)
-        *slot = (uint64_t)(uintptr_t)MU_NEW(c->arena, compiled_memo);
-    return (compiled_memo *)(uintptr_t)*slot;
+    if (c->n_memos * 2 >= c->memos_capacity)
+        grow_memos(c);
+    compiled_memo **slot = memo_slot(c, query);
+    if (*slot == NULL) {
+        *slot = MU_NEW(c->scratch, compiled_memo);
+        (*slot)->query = query;
+        c->n_memos++;
+    }
+    return *slot;
 }
 
 static compiled compile_new_value(compiler *c, const mu_pql *query)
@@ -391,24 +418,34 @@ uint32_t compile_bits(compiler *c, const mu_pql *query)
     return memo->bits;
 }
 
-uint32_t compile_condition(compile_job *job, const mu_pql *query)
+static uint32_t compile_body(compiler *c, const mu_pql *query)
 {
-    compiler c = {.job = job, .plan = job->plan, .arena = job->plan->arena};
-    c.items = MU_NEW_ARRAY(c.arena, scope_entry, SCOPES_MAX);
-    c.variables = MU_NEW_ARRAY(c.arena, scope_entry, SCOPES_MAX);
-    c.items[c.n_items++] = (scope_entry){.value = column_value(0), .is_accessible = true};
-    if (query->kind == MU_PQL_LAMBDA && query->n_names > 1)
-        return plan_reference(job->plan, query);
-    mu_strmap_init(&c.memo);
     const mu_pql *body = query;
+    c->items[c->n_items++] = (scope_entry){.value = column_value(0), .is_accessible = true};
     if (query->kind == MU_PQL_LAMBDA) { /* (Profile) => ...: the rows' own scope, under a name */
         body = query->args[0];
         if (query->n_names == 1)
-            c.variables[c.n_variables++] = (scope_entry){
+            c->variables[c->n_variables++] = (scope_entry){
                 .name = query->names[0], .value = column_value(0), .is_accessible = true};
     }
-    uint32_t bits = bits_or_reference(&c, body);
-    mu_strmap_free(&c.memo);
+    return bits_or_reference(c, body);
+}
+
+uint32_t compile_condition(compile_job *job, const mu_pql *query)
+{
+    if (query->kind == MU_PQL_LAMBDA && query->n_names > 1)
+        return plan_reference(job->plan, query);
+    scope_entry items[SCOPES_MAX], variables[SCOPES_MAX]; /* not cleared: most rules use two */
+    compiler c = {.job = job,
+                  .plan = job->plan,
+                  .arena = job->plan->arena,
+                  .scratch = &job->scratch,
+                  .items = items,
+                  .variables = variables};
+    job->depth++; /* a membership that rows decide is a condition within one */
+    uint32_t bits = compile_body(&c, query);
+    if (--job->depth == 0)
+        mu_arena_reset(&job->scratch);
     if (bits != NO_NODE)
         bits = plan_at_level(job->plan, bits, 0);
     return bits == NO_NODE ? plan_reference(job->plan, query) : bits;

@@ -49,6 +49,7 @@ typedef struct scope_entry {
 /* What a node of the tree compiled to. A node stands at one place, so its answer does not change;
  * without this, giving up at every level of a deep tree would take exponential time. */
 typedef struct compiled_memo {
+    const mu_pql *query;
     bool has_value, has_bits;
     compiled value; /* NOTHING while it is being compiled */
     uint32_t bits;
@@ -56,9 +57,11 @@ typedef struct compiled_memo {
 
 typedef struct compiler {
     compile_job *job;
-    mu_strmap memo; /* by the node's address */
     plan *plan;
-    mu_arena *arena;
+    mu_arena *arena;   /* the plan's */
+    mu_arena *scratch; /* gone when the condition is compiled */
+    uint32_t n_memos, memos_capacity;
+    compiled_memo **memos; /* open addressing by the node's address; the capacity a power of two */
     uint32_t n_items, n_variables;
     scope_entry *items;     /* implicit items, the rows first */
     scope_entry *variables; /* innermost last */

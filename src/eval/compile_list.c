@@ -105,7 +105,7 @@ static compiled lambda_body(compiler *c, compiled view, const mu_pql *lambda, ui
     if (view.kind != COMPILED_VIEW || lambda->kind != MU_PQL_LAMBDA || lambda->n_names > 1 ||
         c->n_items == SCOPES_MAX || c->n_variables == SCOPES_MAX)
         return NOTHING;
-    saved_access *saved = MU_NEW(c->arena, saved_access);
+    saved_access *saved = MU_NEW(c->scratch, saved_access);
     enter_view(c, view.owner, saved);
     scope_entry item = {.value = view_item(view), .is_accessible = true};
     c->items[c->n_items++] = item;
@@ -436,7 +436,7 @@ static compiled compile_declaration(compiler *c, const mu_pql *query, uint32_t a
                                     comprehension kind)
 {
     const mu_pql_declaration *declaration = &query->declarations[at];
-    saved_access *saved = MU_NEW(c->arena, saved_access);
+    saved_access *saved = MU_NEW(c->scratch, saved_access);
     compiled view = enter_declaration(c, declaration, saved);
     if (view.kind == COMPILED_NOTHING)
         return NOTHING;

@@ -200,7 +200,7 @@ static mu_reference_result evaluate(compiler *c, const mu_pql *query, const mu_v
 
 bool compile_constant(compiler *c, const mu_pql *query, mu_value *out)
 {
-    extraction *e = MU_NEW(c->arena, extraction);
+    extraction *e = MU_NEW(c->scratch, extraction);
     e->c = c;
     const mu_pql *expression = extract(e, query);
     if (e->failed || e->input.kind != COMPILED_NOTHING)
@@ -214,7 +214,7 @@ bool compile_constant(compiler *c, const mu_pql *query, mu_value *out)
 
 /* -------- tables -------- */
 
-static uint32_t table_node(compiler *c, compiled input, const mu_pql *expression)
+static uint32_t new_table(compiler *c, compiled input, const mu_pql *expression)
 {
     mu_value null = MU_VALUE_NULL;
     mu_reference_result of_null = evaluate(c, expression, &null);
@@ -224,7 +224,14 @@ static uint32_t table_node(compiler *c, compiled input, const mu_pql *expression
     table->of_null = mu_value_is_true(of_null.value);
     table->null_trips = of_null.trips != 0;
     table->quick = table->input == MU_TYPE_STRING ? text_predicate_new(c->plan, expression) : NULL;
-    uint32_t bits = plan_table_node(c->plan, input.column, table);
+    return plan_table_node(c->plan, input.column, table);
+}
+
+static uint32_t table_node(compiler *c, compiled input, const mu_pql *expression)
+{
+    uint32_t bits = plan_find_table(c->plan, input.column, expression);
+    if (bits == NO_NODE)
+        bits = new_table(c, input, expression);
     if (input.kind == COMPILED_COLUMN)
         return bits;
     /* The single item of a view: its own answer, or null's where there is no item. */
@@ -232,7 +239,7 @@ static uint32_t table_node(compiler *c, compiled input, const mu_pql *expression
     if (chosen.kind == COMPILED_NOTHING)
         return NO_NODE;
     uint32_t any = plan_any(c->plan, chosen.chosen, input.level, input.owner);
-    if (!table->of_null)
+    if (!c->plan->nodes[bits].table->of_null)
         return any;
     uint32_t some = plan_any(c->plan, input.chosen, input.level, input.owner);
     return plan_or(c->plan, any, plan_not(c->plan, some));
@@ -244,7 +251,7 @@ uint32_t compile_table(compiler *c, const mu_pql *query)
         query->type->kind != MU_TYPE_ANY && query->type->kind != MU_TYPE_LIST &&
         query->type->kind != MU_TYPE_MAP)
         return NO_NODE;
-    extraction *e = MU_NEW(c->arena, extraction);
+    extraction *e = MU_NEW(c->scratch, extraction);
     e->c = c;
     const mu_pql *expression = extract(e, query);
     if (e->failed)
@@ -278,7 +285,7 @@ static uint32_t table_of_item(compiler *c, compiled input, const mu_pql *express
 
 uint32_t compile_table_of(compiler *c, compiled input, const mu_pql *call, uint32_t position)
 {
-    extraction *e = MU_NEW(c->arena, extraction);
+    extraction *e = MU_NEW(c->scratch, extraction);
     e->c = c;
     mu_pql *copy = MU_NEW(c->arena, mu_pql);
     const mu_pql **args = MU_NEW_ARRAY(c->arena, const mu_pql *, call->n_args);

@@ -157,12 +157,14 @@ static void compile_audiences(mu_job *job)
                            .find_known = job_find_known,
                            .context = job,
                            .reference = &job->table_context};
+    mu_arena_init(&compile.scratch, SIZE_MAX);
     mu_strmap_init(&allowed);
     for (uint32_t i = 0; i < job->n_audiences; i++) {
         job_audience *audience = &job->audiences[job->order[i]];
         audience->root = compile_root(job, &compile, audience, &allowed);
     }
     mu_strmap_free(&allowed);
+    mu_arena_free(&compile.scratch);
     for (uint32_t a = 0; a < job->n_audiences; a++)
         job->audiences[a].member = NO_NODE;
     for (uint32_t i = 0; i < job->plan.n_nodes; i++)
@@ -202,6 +204,21 @@ static void schedule(mu_job *job)
             }
         }
         job->steps[job->n_steps++] = (step){.delivers = true, .index = index};
+    }
+}
+
+/* What the run needs of the plan beside the steps. */
+static void list_uses(mu_job *job)
+{
+    plan *p = &job->plan;
+    job->uses = MU_NEW_ARRAY(&job->arena, uint32_t, p->n_nodes);
+    job->tables = MU_NEW_ARRAY(&job->arena, uint32_t, p->n_nodes);
+    for (uint32_t i = 0; i < p->n_nodes; i++) {
+        job->uses[i] = p->nodes[i].n_uses;
+        if (p->nodes[i].operation != PLAN_TABLE || p->nodes[i].n_uses == 0)
+            continue;
+        p->nodes[i].table_index = job->n_tables;
+        job->tables[job->n_tables++] = i;
     }
 }
 
@@ -253,6 +270,7 @@ mu_code mu_job_new(const mu_snapshot *snapshot, const mu_job_options *options, u
     }
     compile_audiences(job);
     schedule(job);
+    list_uses(job);
     *out = job;
     return MU_OK;
 }

@@ -31,6 +31,12 @@ typedef struct kernel_set {
     void (*or_words)(const uint64_t *a, const uint64_t *b, size_t words, uint64_t *out);
     void (*not_bits)(const uint64_t *a, size_t n, uint64_t *out);
 
+    size_t (*count_bits)(const uint64_t *bits, size_t words);
+
+    /* The positions of the set bits, ascending; how many. Up to 16 elements past them are written.
+     */
+    size_t (*positions)(const uint64_t *bits, size_t n, uint32_t *out);
+
     /* out bit o = some item of owner o has its bit. `ends` has the bit of each owner's last item,
      * `filled` that of each owner with items; `out` has room for 64 bits more. */
     void (*any_of_owner)(const uint64_t *bits, const uint64_t *ends, size_t n_items,

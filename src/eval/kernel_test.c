@@ -95,6 +95,22 @@ static void check_owners(const kernel_set *set, size_t n)
     }
 }
 
+static void check_positions(const kernel_set *set, size_t n)
+{
+    uint64_t bits[LONGEST / 64 + 2] = {0};
+    uint32_t got[LONGEST + 16];
+    unsigned one_in = 1 + (unsigned)(next_random() % 20);
+    for (size_t i = 0; i < n; i++)
+        if (next_random() % one_in == 0)
+            mu_bit_set(bits, i);
+    size_t count = set->positions(bits, n, got), wanted = 0;
+    for (size_t i = 0; i < n; i++)
+        if (mu_bit_get(bits, i))
+            assert_int_equal(got[wanted++], i);
+    assert_int_equal(count, wanted);
+    assert_int_equal(set->count_bits(bits, mu_bits_words(n)), wanted);
+}
+
 static void check_set(const kernel_set *set)
 {
     if (!has_set(set)) {
@@ -108,6 +124,7 @@ static void check_set(const kernel_set *set)
         CHECK_RANGE(set, uint64_t, range_64);
         check_double(set, n);
         check_owners(set, n);
+        check_positions(set, n);
     }
 }
 

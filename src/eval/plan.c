@@ -8,6 +8,7 @@ void plan_init(plan *p, mu_arena *arena, const mu_schema *schema, int64_t now_ms
     *p = (plan){.arena = arena, .schema = schema, .now_ms = now_ms};
     mu_strmap_init(&p->node_of_key);
     mu_strmap_init(&p->column_of_key);
+    mu_buf_init(&p->key, SIZE_MAX / 4);
     p->levels_capacity = p->columns_capacity = p->nodes_capacity = 64;
     p->levels = MU_NEW_ARRAY(arena, plan_level, p->levels_capacity);
     p->columns = MU_NEW_ARRAY(arena, plan_column, p->columns_capacity);
@@ -21,6 +22,7 @@ void plan_fini(plan *p)
 {
     mu_strmap_free(&p->node_of_key);
     mu_strmap_free(&p->column_of_key);
+    mu_buf_free(&p->key);
     for (text_predicate *test = p->text_predicates; test != NULL; test = test->next)
         mu_regex_free(test->regex);
 }
@@ -53,15 +55,17 @@ uint32_t plan_field(plan *p, uint32_t column, mu_str name)
     int field = mu_type_field(object, name);
     if (field < 0)
         return NO_COLUMN;
-    mu_str key = mu_arena_format(p->arena, "%u/" MU_STR_FMT, column, MU_STR_ARG(name));
-    bool is_new;
-    uint64_t *slot = mu_strmap_put(&p->column_of_key, key, &is_new);
-    if (is_new)
-        *slot = add_column(p, (plan_column){.level = p->columns[column].level,
-                                            .role = COLUMN_FIELD,
-                                            .parent = column,
-                                            .name = object->field_names[field],
-                                            .type = object->field_types[field]});
+    uint32_t place[2] = {column, (uint32_t)field};
+    mu_str key = {(const char *)place, sizeof place};
+    const uint64_t *known = mu_strmap_get(&p->column_of_key, key);
+    if (known != NULL)
+        return (uint32_t)*known;
+    uint64_t *slot = mu_strmap_put(&p->column_of_key, mu_arena_copy(p->arena, key), NULL);
+    *slot = add_column(p, (plan_column){.level = p->columns[column].level,
+                                        .role = COLUMN_FIELD,
+                                        .parent = column,
+                                        .name = object->field_names[field],
+                                        .type = object->field_types[field]});
     return (uint32_t)*slot;
 }
 
@@ -178,28 +182,26 @@ static void add_chain_key(mu_buf *buf, const plan_chain *chain)
     add_exclusion_keys(buf, chain->trailing, chain->n_trailing);
 }
 
-/* Everything that tells one node from another, as bytes. */
+/* Everything that tells one node from another, as bytes that stay until the next key is made. */
 static mu_str node_key(plan *p, const plan_node *n)
 {
-    mu_buf buf;
-    mu_buf_init(&buf, SIZE_MAX / 4);
+    mu_buf *buf = &p->key;
+    mu_buf_clear(buf);
     uint32_t head[] = {n->operation, n->kind, n->level,    n->item_level, n->column,
                        n->column2,   n->flag, n->function, n->n_inputs};
-    mu_buf_add(&buf, head, sizeof head);
-    mu_buf_add(&buf, &n->lo, sizeof n->lo);
-    mu_buf_add(&buf, &n->hi, sizeof n->hi);
-    mu_buf_add(&buf, &n->dlo, sizeof n->dlo);
-    mu_buf_add(&buf, &n->dhi, sizeof n->dhi);
-    mu_buf_add(&buf, n->inputs, n->n_inputs * sizeof *n->inputs);
+    mu_buf_add(buf, head, sizeof head);
+    mu_buf_add(buf, &n->lo, sizeof n->lo);
+    mu_buf_add(buf, &n->hi, sizeof n->hi);
+    mu_buf_add(buf, &n->dlo, sizeof n->dlo);
+    mu_buf_add(buf, &n->dhi, sizeof n->dhi);
+    mu_buf_add(buf, n->inputs, n->n_inputs * sizeof *n->inputs);
     if (n->table != NULL)
-        mu_pql_write_json(&buf, n->table->expression);
+        mu_pql_write_json(buf, n->table->expression);
     if (n->query != NULL)
-        mu_buf_add(&buf, &n->query, sizeof n->query);
+        mu_buf_add(buf, &n->query, sizeof n->query);
     if (n->chain != NULL)
-        add_chain_key(&buf, n->chain);
-    mu_str key = mu_arena_copy(p->arena, mu_buf_str(&buf));
-    mu_buf_free(&buf);
-    return key;
+        add_chain_key(buf, n->chain);
+    return mu_buf_str(buf);
 }
 
 static void note_regex(void *context, const mu_pql *query)
@@ -231,10 +233,11 @@ static bool may_trip(const plan *p, const plan_node *node)
 
 static uint32_t add_node(plan *p, plan_node node)
 {
-    bool is_new;
-    uint64_t *slot = mu_strmap_put(&p->node_of_key, node_key(p, &node), &is_new);
-    if (!is_new)
-        return (uint32_t)*slot;
+    mu_str key = node_key(p, &node);
+    const uint64_t *known = mu_strmap_get(&p->node_of_key, key);
+    if (known != NULL)
+        return (uint32_t)*known;
+    uint64_t *slot = mu_strmap_put(&p->node_of_key, mu_arena_copy(p->arena, key), NULL);
     if (p->n_nodes == p->nodes_capacity)
         p->nodes = grown(p->arena, p->nodes, &p->nodes_capacity, sizeof *p->nodes);
     if (node.n_inputs > 0) {
@@ -325,6 +328,18 @@ uint32_t plan_double_range(plan *p, uint32_t column, double lo, double hi)
                                       .column = column,
                                       .dlo = lo,
                                       .dhi = hi});
+}
+
+uint32_t plan_find_table(plan *p, uint32_t column, const mu_pql *expression)
+{
+    plan_table table = {.expression = expression};
+    plan_node node = {.operation = PLAN_TABLE,
+                      .kind = VECTOR_BITS,
+                      .level = p->columns[column].level,
+                      .column = column,
+                      .table = &table};
+    const uint64_t *known = mu_strmap_get(&p->node_of_key, node_key(p, &node));
+    return known == NULL ? NO_NODE : (uint32_t)*known;
 }
 
 uint32_t plan_table_node(plan *p, uint32_t column, const plan_table *table)
@@ -421,7 +436,7 @@ static bool some_may_trip(const plan *p, uint32_t n, const uint32_t *inputs)
 uint32_t plan_and_all(plan *p, plan_operation operation, uint32_t n, const uint32_t *inputs)
 {
     bool neutral = operation == PLAN_AND;
-    uint32_t *kept = MU_NEW_ARRAY(p->arena, uint32_t, n + 1);
+    uint32_t room[16], *kept = n <= 16 ? room : MU_NEW_ARRAY(p->arena, uint32_t, n);
     uint32_t n_kept = 0, level = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (inputs[i] == NO_NODE)

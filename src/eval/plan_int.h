@@ -110,6 +110,8 @@ typedef struct plan_table {
 typedef struct text_predicate {
     mu_pql_function function;
     mu_str constant;
+    uint32_t n_constants; /* IN, NOT_IN: instead of `constant`, ascending and distinct */
+    const mu_str *constants;
     mu_regex *regex;             /* MATCHES */
     struct text_predicate *next; /* of the plan, which frees them */
 } text_predicate;
@@ -167,8 +169,9 @@ typedef struct plan_node {
     mu_pql_function function; /* COMPARE, TEXT_COMPARE, ARITHMETIC */
     const plan_table *table;
     const plan_chain *chain;
-    const mu_pql *query; /* REFERENCE */
-    uint32_t n_uses;     /* by nodes and audiences; 0: dead */
+    uint32_t table_index; /* TABLE: its place among the job's tables, once it is used */
+    const mu_pql *query;  /* REFERENCE */
+    uint32_t n_uses;      /* by nodes and audiences; 0: dead */
     bool may_trip; /* a row may be left to the reference, here or below: no constant may hide it */
 } plan_node;
 
@@ -184,6 +187,7 @@ struct plan {
     uint32_t n_nodes, nodes_capacity;
     plan_node *nodes; /* inputs come before their users */
     mu_strmap node_of_key, column_of_key;
+    mu_buf key; /* of the node that is looked for */
 };
 
 void plan_init(plan *plan, mu_arena *arena, const mu_schema *schema, int64_t now_ms);
@@ -217,6 +221,8 @@ uint32_t plan_valid(plan *plan, uint32_t column);
 uint32_t plan_true_bits(plan *plan, uint32_t column);
 uint32_t plan_range(plan *plan, uint32_t column, int64_t lo, int64_t hi);
 uint32_t plan_double_range(plan *plan, uint32_t column, double lo, double hi);
+/* The TABLE node that is there already, or NO_NODE. */
+uint32_t plan_find_table(plan *plan, uint32_t column, const mu_pql *expression);
 uint32_t plan_table_node(plan *plan, uint32_t column, const plan_table *table);
 uint32_t plan_text_compare(plan *plan, mu_pql_function function, uint32_t a, uint32_t b);
 /* Inputs of any levels on one line; NO_NODE when they are not, or an input is NO_NODE. */
@@ -266,6 +272,8 @@ typedef struct compile_job {
     uint32_t (*find_known)(void *context, mu_str id, const mu_pql **row_condition);
     void *context;
     const mu_reference_context *reference; /* for tables: now and look-ups */
+    mu_arena scratch;                      /* of the condition that is compiled */
+    uint32_t depth;                        /* of conditions within conditions */
 } compile_job;
 
 /* The root condition of a bound query as a bitmap node at level 0; never fails: what has no kernel

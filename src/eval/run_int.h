@@ -40,6 +40,9 @@ struct mu_job {
     struct row_form *row_forms; /* per entity (job_rows.c) */
     uint32_t n_steps;
     struct step *steps;
+    uint32_t *uses; /* per node: by nodes and audiences */
+    uint32_t n_tables;
+    uint32_t *tables; /* TABLE nodes that are used, ascending */
 };
 
 /* What a block does, in this order: compute a node, or deliver an audience. */
@@ -59,12 +62,13 @@ typedef struct code_range {
 /* A TABLE node over a dictionary, or over integers that lie close together: the answer per code, or
  * per number from `base` on. */
 typedef struct bound_table {
-    int64_t base; /* 0 for codes */
-    uint32_t n;
-    uint8_t *results;  /* per code, TABLE_TRUE | TABLE_TRIPS; NULL: no dictionary */
-    bool trips;        /* for some code */
+    bool is_decided;   /* false: value by value, in each block */
+    bool trips;        /* a guard, for some code */
+    int64_t base;      /* 0 for codes */
+    uint32_t n;        /* codes or numbers */
     uint32_t n_ranges; /* runs of true codes, when at most RANGES_MAX, else UINT32_MAX */
     code_range ranges[RANGES_MAX];
+    uint8_t *results; /* per code, TABLE_TRUE | TABLE_TRIPS; may be NULL when ranges tell all */
 } bound_table;
 
 typedef struct bound_part {
@@ -72,12 +76,30 @@ typedef struct bound_part {
     const uint64_t *dead;
     uint32_t index;
     uint32_t *columns;   /* part column of each plan column, or MU_NO_COLUMN */
-    bound_table *tables; /* per node */
-    mu_arena arena;
+    bound_table *tables; /* in the order of mu_job.tables; NULL while the part is not bound */
+    mu_arena arena;      /* of the tables */
 } bound_part;
 
-MU_CHECKED mu_code part_bind(mu_job *job, uint32_t index, bound_part *out, mu_err *err);
-void part_unbind(bound_part *bound);
+/* -------- all parts (part_bind.c) -------- */
+
+/* A plan bound to the parts of a job, some of them at a time. One thread; the parts bound may be
+ * read by any. */
+typedef struct bindings {
+    const mu_job *job;
+    mu_arena arena;
+    bound_part *parts;
+    bound_table *numbers; /* tables that all parts share, in the order of mu_job.tables */
+} bindings;
+
+/* The columns of all parts are found. Whatever the result, bindings_fini has to follow. */
+MU_CHECKED mu_code bindings_init(bindings *b, const mu_job *job, mu_err *err);
+void bindings_fini(bindings *b);
+
+/* Binds parts from `first` on, before *past: at least one, and as many as take about `bytes_max`.
+ */
+MU_CHECKED mu_code bindings_add(bindings *b, uint32_t first, size_t bytes_max, uint32_t *past,
+                                mu_err *err);
+void bindings_drop(bindings *b, uint32_t part);
 
 /* One value through a table's expression: TABLE_TRUE | TABLE_TRIPS. The arena is reset. */
 uint8_t table_evaluate(const mu_job *job, const plan_table *table, mu_value value, mu_arena *arena);
@@ -140,7 +162,11 @@ typedef struct worker {
     void *pool[POOL_CLASSES];
     node_value *values;
     uint32_t *uses;
-    mu_vector *vectors; /* per plan column */
+    mu_vector *vectors; /* per plan column, plain */
+    struct plain_memory {
+        void *bytes;
+        size_t capacity;
+    } * plain; /* per plan column: of what is packed in the part */
     bool *vector_is_loaded;
     level_state *levels;
     level_pair *pairs;  /* of this block, newest first */

@@ -1,14 +1,29 @@
 /* run_list.c -- nodes between the items of lists and their owners. */
-#include "eval/run_int.h"
+#include "eval/run_list_int.h"
 
-#include <stdlib.h>
+/* Sets bits from .. to of the map. */
+static void set_stretch(uint64_t *bits, uint32_t from, uint32_t to)
+{
+    if (from == to)
+        return;
+    size_t first = from / 64, last = (to - 1) / 64;
+    uint64_t low = ~(uint64_t)0 << (from % 64), high = ~(uint64_t)0 >> (63 - (to - 1) % 64);
+    if (first == last) {
+        bits[first] |= low & high;
+        return;
+    }
+    bits[first] |= low;
+    for (size_t word = first + 1; word < last; word++)
+        bits[word] = ~(uint64_t)0;
+    bits[last] |= high;
+}
 
-/* Runs the statement that follows with `i` (a uint64_t) for every set bit of the map, ascending. */
-#define FOR_EACH_BIT(bits, n, i)                                                                   \
-    for (size_t word_ = 0; word_ < mu_bits_words(n); word_++)                                      \
-        for (uint64_t rest_ = (bits)[word_], i = 0;                                                \
-             rest_ != 0 && (i = word_ * 64 + (uint64_t)__builtin_ctzll(rest_), true);              \
-             rest_ &= rest_ - 1)
+static void spread_bits(const uint64_t *from, const uint32_t *offsets, uint32_t n_owners,
+                        uint64_t *out)
+{
+    FOR_EACH_BIT(from, n_owners, owner)
+    set_stretch(out, offsets[owner], offsets[owner + 1]);
+}
 
 static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint32_t n)
 {
@@ -19,27 +34,36 @@ static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint
     uint32_t n_owners = w->levels[node->item_level].n;
     if (node->kind == VECTOR_BITS) {
         out->bits = worker_bits(w, n);
-        FOR_EACH_BIT(from->bits, n_owners, owner)
-        {
-            for (uint32_t i = pair->offsets[owner]; i < pair->offsets[owner + 1]; i++)
-                mu_bit_set(out->bits, i);
-        }
+        spread_bits(from->bits, pair->offsets, n_owners, out->bits);
         return MU_OK;
     }
     out->data = worker_numbers(w, n);
     out->valid = worker_bits(w, n);
-    for (uint32_t owner = 0; owner < n_owners; owner++) {
-        bool is_valid = mu_bit_get(from->valid, owner);
-        for (uint32_t i = pair->offsets[owner]; i < pair->offsets[owner + 1]; i++) {
+    spread_bits(from->valid, pair->offsets, n_owners, out->valid);
+    for (uint32_t owner = 0; owner < n_owners; owner++)
+        for (uint32_t i = pair->offsets[owner]; i < pair->offsets[owner + 1]; i++)
             out->integers[i] = from->integers[owner];
-            if (is_valid)
-                mu_bit_set(out->valid, i);
-        }
-    }
     return MU_OK;
 }
 
-/* Few bits: look at each; many: all owners' stretches at once. */
+/* The owner of an item, at or after `first`. */
+static uint32_t find_owner(const uint32_t *offsets, uint32_t n_owners, uint32_t first,
+                           uint32_t item)
+{
+    uint32_t last = n_owners - 1;
+    while (first < last) {
+        uint32_t middle = first + (last - first) / 2;
+        if (offsets[middle + 1] <= item)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first;
+}
+
+/* Few bits: the owner of each is looked up; many: all owners' stretches at once. */
+#define OWNERS_PER_LOOKUP 64u
+
 static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
 {
     const uint64_t *bits = w->values[node->inputs[0]].bits;
@@ -51,154 +75,37 @@ static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n
     size_t n_set = w->job->kernels->count_bits(bits, mu_bits_words(n_items));
     if (n_set == 0)
         return MU_OK;
-    if (n_set * 8 > n_owners) {
+    if (n_set * OWNERS_PER_LOOKUP > n_owners) {
         worker_pair_ends(w, pair);
         w->job->kernels->any_of_owner(bits, pair->ends, n_items, pair->filled, n_owners, out);
         return MU_OK;
     }
-    const uint32_t *owner_of;
-    MU_TRY(worker_owner_of(w, node->level, node->item_level, &owner_of));
+    uint32_t owner = 0;
     FOR_EACH_BIT(bits, n_items, i)
-    mu_bit_set(out, owner_of[i]);
+    {
+        owner = find_owner(pair->offsets, n_owners, owner, (uint32_t)i);
+        mu_bit_set(out, owner);
+    }
     return MU_OK;
 }
 
 /* PLAN_FIRST's level is the items', its item_level the owners'. */
 static mu_code run_first(worker *w, uint32_t id, const plan_node *node, uint32_t n)
 {
-    const uint64_t *bits = w->values[node->inputs[0]].bits;
-    const uint32_t *owner_of;
-    MU_TRY(worker_owner_of(w, node->item_level, node->level, &owner_of));
+    level_pair *pair;
+    MU_TRY(worker_pair(w, node->item_level, node->level, &pair));
     uint64_t *out = worker_bits(w, n);
     w->values[id].bits = out;
-    uint32_t last_owner = UINT32_MAX;
-    FOR_EACH_BIT(bits, n, i)
-    {
-        if (owner_of[i] != last_owner) {
-            last_owner = owner_of[i];
-            mu_bit_set(out, i);
-        }
+    positions chosen = positions_take(w, w->values[node->inputs[0]].bits, n);
+    uint32_t n_owners = w->levels[node->item_level].n;
+    for (uint32_t o = 0, p = 0; o < n_owners; o++) {
+        uint32_t end = pair->offsets[o + 1];
+        if (chosen.at[p] < end)
+            mu_bit_set(out, chosen.at[p]);
+        while (chosen.at[p] < end)
+            p++;
     }
-    return MU_OK;
-}
-
-/* -------- the numbers of a reduction: a node's, or a column read where it is needed -------- */
-
-typedef struct numbers {
-    const node_value *node; /* NULL: the column */
-    const mu_vector *vector;
-} numbers;
-
-static mu_code numbers_of(worker *w, const plan_node *node, numbers *out)
-{
-    *out = (numbers){0};
-    if (node->n_inputs == 1)
-        return worker_vector(w, node->column, &out->vector);
-    out->node = &w->values[node->inputs[1]];
-    return MU_OK;
-}
-
-static inline bool number_is_valid(const numbers *in, uint32_t i)
-{
-    return in->node != NULL ? mu_bit_get(in->node->valid, i) : vector_is_valid(in->vector, i);
-}
-
-static inline int64_t integer_at(const numbers *in, uint32_t i)
-{
-    if (in->node != NULL)
-        return in->node->integers[i];
-    return (int64_t)((uint64_t)in->vector->base +
-                     load_packed(in->vector->data, in->vector->width, i));
-}
-
-static inline double double_at(const numbers *in, uint32_t i)
-{
-    if (in->node != NULL)
-        return in->node->doubles[i];
-    if (in->vector->encoding == MU_ENCODING_DOUBLE)
-        return ((const double *)in->vector->data)[i];
-    return vector_decimal(in->vector, load_packed(in->vector->data, in->vector->width, i));
-}
-
-/* -------- the n best items of each owner -------- */
-
-typedef struct ranked {
-    uint32_t item;
-    bool is_null;
-    double number;
-    int64_t integer;
-} ranked;
-
-typedef struct ranking {
-    bool as_double, largest;
-} ranking;
-
-/* Negative when `a` comes before `b`: nulls last, equal keys in list order. */
-static int rank_order(const ranking *by, const ranked *a, const ranked *b)
-{
-    if (a->is_null != b->is_null)
-        return a->is_null ? 1 : -1;
-    if (!a->is_null) {
-        bool less = by->as_double ? a->number < b->number : a->integer < b->integer;
-        bool more = by->as_double ? a->number > b->number : a->integer > b->integer;
-        if (less || more)
-            return less == by->largest ? 1 : -1;
-    }
-    return (a->item > b->item) - (a->item < b->item);
-}
-
-static int compare_ranked(const void *a, const void *b, void *by)
-{
-    return rank_order(by, a, b);
-}
-
-static void choose_best(ranked *items, uint32_t n, int64_t wanted, const ranking *by, uint64_t *out)
-{
-    if (wanted == 1) {
-        const ranked *best = &items[0];
-        for (uint32_t i = 1; i < n; i++)
-            if (rank_order(by, &items[i], best) < 0)
-                best = &items[i];
-        mu_bit_set(out, best->item);
-        return;
-    }
-    ranking order = *by;
-    if ((int64_t)n > wanted)
-        qsort_r(items, n, sizeof *items, compare_ranked, &order);
-    for (uint32_t i = 0; i < n && (int64_t)i < wanted; i++)
-        mu_bit_set(out, items[i].item);
-}
-
-static mu_code run_best(worker *w, uint32_t id, const plan_node *node, uint32_t n)
-{
-    const uint64_t *bits = w->values[node->inputs[0]].bits;
-    const uint32_t *owner_of;
-    numbers key;
-    MU_TRY(numbers_of(w, node, &key));
-    MU_TRY(worker_owner_of(w, node->item_level, node->level, &owner_of));
-    ranking by = {node->hi != 0, node->flag};
-    uint64_t *out = worker_bits(w, n);
-    w->values[id].bits = out;
-    if (node->lo <= 0)
-        return MU_OK;
-    ranked *items = MU_NEW_ARRAY(&w->scratch, ranked, (size_t)n + 1);
-    uint32_t n_items = 0, owner = UINT32_MAX;
-    FOR_EACH_BIT(bits, n, i)
-    {
-        if (owner_of[i] != owner && n_items > 0) {
-            choose_best(items, n_items, node->lo, &by, out);
-            n_items = 0;
-        }
-        owner = owner_of[i];
-        ranked *item = &items[n_items++];
-        *item = (ranked){.item = (uint32_t)i, .is_null = !number_is_valid(&key, (uint32_t)i)};
-        if (by.as_double)
-            item->number = item->is_null ? 0 : double_at(&key, (uint32_t)i);
-        else
-            item->integer = item->is_null ? 0 : integer_at(&key, (uint32_t)i);
-    }
-    if (n_items > 0)
-        choose_best(items, n_items, node->lo, &by, out);
+    positions_give(w, &chosen);
     return MU_OK;
 }
 
@@ -209,7 +116,7 @@ static mu_code run_count(worker *w, uint32_t id, const plan_node *node, uint32_t
     level_pair *pair;
     node_value *out = &w->values[id];
     out->integers = worker_numbers(w, n_owners);
-    out->valid = worker_bits(w, n_owners);
+    out->valid = worker_raw_bits(w, n_owners);
     mu_bits_fill(out->valid, n_owners);
     if (node->level == node->item_level) {
         for (uint32_t i = 0; i < n_owners; i++)
@@ -223,31 +130,69 @@ static mu_code run_count(worker *w, uint32_t id, const plan_node *node, uint32_t
 }
 
 typedef struct reduction {
-    numbers in;
-    uint64_t *bits; /* chosen items whose number is not null */
-    const uint32_t *owner_of;
-    uint32_t n_items;
+    positions chosen; /* items whose number is not null */
+    union {
+        int64_t *integers;
+        double *doubles;
+    }; /* their numbers */
+    const uint32_t *offsets;
 } reduction;
 
 static mu_code begin_reduction(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners,
                                reduction *r)
 {
-    const uint64_t *chosen = w->values[node->inputs[0]].bits;
-    r->n_items = w->levels[node->item_level].n;
-    MU_TRY(numbers_of(w, node, &r->in));
-    MU_TRY(worker_owner_of(w, node->level, node->item_level, &r->owner_of));
-    size_t words = mu_bits_words(r->n_items);
-    r->bits = worker_raw_bits(w, r->n_items);
-    if (r->in.node != NULL) {
-        w->job->kernels->and_words(chosen, r->in.node->valid, words, r->bits);
-    } else {
-        vector_valid_bits(r->in.vector, r->n_items, r->bits);
-        w->job->kernels->and_words(chosen, r->bits, words, r->bits);
-    }
+    numbers in;
+    level_pair *pair;
+    MU_TRY(numbers_of(w, node, &in));
+    MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
+    uint32_t n_items = w->levels[node->item_level].n;
+    uint64_t *bits = worker_raw_bits(w, n_items);
+    numbers_choose(w, &in, w->values[node->inputs[0]].bits, n_items, bits);
+    r->offsets = pair->offsets;
+    r->chosen = positions_take(w, bits, n_items);
+    worker_give_bits(w, bits, n_items);
+    if (node->kind == VECTOR_DOUBLE)
+        r->doubles = numbers_gather_doubles(w, &in, &r->chosen);
+    else
+        r->integers = numbers_gather_integers(w, &in, &r->chosen);
     node_value *out = &w->values[id];
     out->data = worker_numbers(w, n_owners);
-    memset(out->data, 0, (size_t)n_owners * 8);
-    out->valid = worker_bits(w, n_owners);
+    out->valid = worker_raw_bits(w, n_owners);
+    return MU_OK;
+}
+
+static void end_reduction(worker *w, reduction *r)
+{
+    worker_give_numbers(w, r->integers, r->chosen.n);
+    positions_give(w, &r->chosen);
+}
+
+static mu_code sum_doubles(worker *w, uint32_t id, const reduction *r, uint32_t n_owners)
+{
+    double *out = w->values[id].doubles;
+    for (uint32_t o = 0, p = 0; o < n_owners; o++) {
+        double sum = 0;
+        for (uint32_t end = r->offsets[o + 1]; r->chosen.at[p] < end; p++)
+            sum += r->doubles[p];
+        out[o] = sum;
+        if (!__builtin_isfinite(sum))
+            MU_TRY(worker_bail_element(w, id, w->job->plan.nodes[id].level, o));
+    }
+    return MU_OK;
+}
+
+static mu_code sum_integers(worker *w, uint32_t id, const reduction *r, uint32_t n_owners)
+{
+    int64_t *out = w->values[id].integers;
+    for (uint32_t o = 0, p = 0; o < n_owners; o++) {
+        int64_t sum = 0;
+        bool overflows = false;
+        for (uint32_t end = r->offsets[o + 1]; r->chosen.at[p] < end; p++)
+            overflows |= __builtin_add_overflow(sum, r->integers[p], &sum);
+        out[o] = sum;
+        if (overflows)
+            MU_TRY(worker_bail_element(w, id, w->job->plan.nodes[id].level, o));
+    }
     return MU_OK;
 }
 
@@ -256,137 +201,44 @@ static mu_code run_sum(worker *w, uint32_t id, const plan_node *node, uint32_t n
 {
     reduction r;
     MU_TRY(begin_reduction(w, id, node, n_owners, &r));
-    node_value *out = &w->values[id];
-    mu_bits_fill(out->valid, n_owners);
-    if (node->kind == VECTOR_DOUBLE) {
-        FOR_EACH_BIT(r.bits, r.n_items, i)
-        out->doubles[r.owner_of[i]] += double_at(&r.in, (uint32_t)i);
-        for (uint32_t o = 0; o < n_owners; o++)
-            if (!__builtin_isfinite(out->doubles[o]))
-                MU_TRY(worker_bail_element(w, id, node->level, o));
-    } else {
-        FOR_EACH_BIT(r.bits, r.n_items, i)
-        {
-            uint32_t o = r.owner_of[i];
-            if (__builtin_add_overflow(out->integers[o], integer_at(&r.in, (uint32_t)i),
-                                       &out->integers[o]))
-                MU_TRY(worker_bail_element(w, id, node->level, o));
-        }
-    }
-    worker_give_bits(w, r.bits, r.n_items);
+    mu_bits_fill(w->values[id].valid, n_owners);
+    MU_TRY(node->kind == VECTOR_DOUBLE ? sum_doubles(w, id, &r, n_owners)
+                                       : sum_integers(w, id, &r, n_owners));
+    end_reduction(w, &r);
     return MU_OK;
 }
+
+/* out[o]: of equal numbers the first, so that -0.0 and 0.0 stay what they are. No items: 0, null.
+ */
+#define EXTREME_OF_OWNER(type, in, out, better)                                                    \
+    for (uint32_t o = 0, p = 0; o < n_owners; o++) {                                               \
+        uint32_t end = r.offsets[o + 1];                                                           \
+        bool has_items = r.chosen.at[p] < end;                                                     \
+        type best = has_items ? (in)[p] : 0;                                                       \
+        for (; r.chosen.at[p] < end; p++)                                                          \
+            best = (in)[p] better best ? (in)[p] : best;                                           \
+        (out)[o] = best;                                                                           \
+        valid[o / 64] |= (uint64_t)has_items << (o % 64);                                          \
+    }
 
 /* LEAST, GREATEST and PICK (whose owners have at most one item). No items: null. */
 static mu_code run_extreme(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
 {
     reduction r;
     MU_TRY(begin_reduction(w, id, node, n_owners, &r));
-    node_value *out = &w->values[id];
+    node_value *value = &w->values[id];
+    uint64_t *valid = value->valid;
+    mu_bits_zero(valid, n_owners);
     bool least = node->operation == PLAN_LEAST;
-    FOR_EACH_BIT(r.bits, r.n_items, i)
-    {
-        uint32_t o = r.owner_of[i];
-        bool is_first = !mu_bit_get(out->valid, o);
-        mu_bit_set(out->valid, o);
-        if (node->kind == VECTOR_DOUBLE) {
-            double number = double_at(&r.in, (uint32_t)i);
-            if (is_first || (least ? number < out->doubles[o] : number > out->doubles[o]))
-                out->doubles[o] = number;
-        } else {
-            int64_t number = integer_at(&r.in, (uint32_t)i);
-            if (is_first || (least ? number < out->integers[o] : number > out->integers[o]))
-                out->integers[o] = number;
-        }
-    }
-    worker_give_bits(w, r.bits, r.n_items);
-    return MU_OK;
-}
-
-/* -------- distinct values -------- */
-
-static int compare_keys(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    return mu_str_compare(*(const mu_str *)a, *(const mu_str *)b);
-}
-
-static int64_t count_distinct_keys(uint64_t *keys, uint32_t n)
-{
-    if (n > 1)
-        qsort(keys, n, sizeof *keys, compare_keys);
-    int64_t count = n > 0;
-    for (uint32_t i = 1; i < n; i++)
-        count += keys[i] != keys[i - 1];
-    return count;
-}
-
-static int64_t count_distinct_texts(mu_str *texts, uint32_t n)
-{
-    if (n > 1)
-        qsort(texts, n, sizeof *texts, compare_texts);
-    int64_t count = n > 0;
-    for (uint32_t i = 1; i < n; i++)
-        count += !mu_str_equal(texts[i], texts[i - 1]);
-    return count;
-}
-
-/* A number that is equal for equal values of a column that is not stored as plain bytes. Integers
- * stored before the schema widened the column are equal as doubles are. */
-static uint64_t vector_key(const mu_vector *vector, mu_type_kind kind, uint32_t i)
-{
-    if (vector->encoding == MU_ENCODING_BITS)
-        return mu_bit_get(vector->data, i);
-    if (kind == MU_TYPE_DOUBLE) {
-        double number = vector_value(vector, NULL, kind, i).number + 0.0; /* -0.0 equals 0.0 */
-        uint64_t key;
-        memcpy(&key, &number, sizeof key);
-        return key;
-    }
-    return load_packed(vector->data, vector->width, i);
-}
-
-static mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
-{
-    const mu_vector *vector;
-    const uint32_t *owner_of;
-    MU_TRY(worker_vector(w, node->column, &vector));
-    MU_TRY(worker_owner_of(w, node->level, node->item_level, &owner_of));
-    const uint64_t *bits = w->values[node->inputs[0]].bits;
-    uint32_t n_items = w->levels[node->item_level].n;
-    node_value *out = &w->values[id];
-    out->integers = worker_numbers(w, n_owners);
-    memset(out->integers, 0, (size_t)n_owners * 8);
-    out->valid = worker_bits(w, n_owners);
-    mu_bits_fill(out->valid, n_owners);
-    bool as_text = vector->encoding == MU_ENCODING_BYTES;
-    mu_type_kind kind = w->job->plan.columns[node->column].type->kind;
-    uint64_t *keys = MU_NEW_ARRAY(&w->scratch, uint64_t, (size_t)n_items + 1);
-    mu_str *texts = as_text ? MU_NEW_ARRAY(&w->scratch, mu_str, (size_t)n_items + 1) : NULL;
-    uint32_t n = 0, owner = UINT32_MAX;
-    FOR_EACH_BIT(bits, n_items, i)
-    {
-        if (owner_of[i] != owner) {
-            if (n > 0)
-                out->integers[owner] =
-                    as_text ? count_distinct_texts(texts, n) : count_distinct_keys(keys, n);
-            n = 0;
-            owner = owner_of[i];
-        }
-        if (as_text)
-            texts[n++] = (mu_str){vector->bytes + vector->offsets[i],
-                                  vector->offsets[i + 1] - vector->offsets[i]};
-        else
-            keys[n++] = vector_key(vector, kind, (uint32_t)i);
-    }
-    if (n > 0)
-        out->integers[owner] =
-            as_text ? count_distinct_texts(texts, n) : count_distinct_keys(keys, n);
+    if (node->kind == VECTOR_DOUBLE && least)
+        EXTREME_OF_OWNER(double, r.doubles, value->doubles, <)
+    else if (node->kind == VECTOR_DOUBLE)
+        EXTREME_OF_OWNER(double, r.doubles, value->doubles, >)
+    else if (least)
+        EXTREME_OF_OWNER(int64_t, r.integers, value->integers, <)
+    else
+        EXTREME_OF_OWNER(int64_t, r.integers, value->integers, >)
+    end_reduction(w, &r);
     return MU_OK;
 }
 

@@ -68,7 +68,7 @@ static uint8_t evaluate_value(worker *w, const plan_table *table, mu_value value
 static mu_code number_table(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
                             uint32_t n, uint64_t *out)
 {
-    const bound_table *table = &w->bound->tables[id];
+    const bound_table *table = &w->bound->tables[node->table_index];
     uint64_t base = (uint64_t)vector->base - (uint64_t)table->base;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t at = base + load_packed(vector->data, vector->width, i);
@@ -137,14 +137,14 @@ mu_code run_table(worker *w, uint32_t id, const plan_node *node, const mu_vector
                   uint32_t n, uint64_t *out)
 {
     const plan_table *table = node->table;
-    const bound_table *bound = &w->bound->tables[id];
+    const bound_table *bound = &w->bound->tables[node->table_index];
     if (vector->encoding != MU_ENCODING_NONE) {
-        if (vector->encoding == MU_ENCODING_CODES && bound->results != NULL) {
+        if (vector->encoding == MU_ENCODING_CODES && bound->is_decided) {
             coded_table(w, vector, bound, n, out);
             vector_keep_valid(w, vector, n, out);
             if (bound->trips)
                 MU_TRY(bail_tripping_codes(w, id, node, vector, bound, n));
-        } else if (vector->encoding == MU_ENCODING_INTEGER && bound->results != NULL) {
+        } else if (vector->encoding == MU_ENCODING_INTEGER && bound->is_decided) {
             MU_TRY(number_table(w, id, node, vector, n, out));
         } else {
             MU_TRY(vector->encoding == MU_ENCODING_BYTES && table->quick != NULL

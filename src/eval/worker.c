@@ -98,6 +98,7 @@ void worker_init(worker *w, mu_job *job)
     w->values = MU_NEW_ARRAY(&w->pool_arena, node_value, p->n_nodes);
     w->uses = MU_NEW_ARRAY(&w->pool_arena, uint32_t, p->n_nodes);
     w->vectors = MU_NEW_ARRAY(&w->pool_arena, mu_vector, p->n_columns);
+    w->plain = MU_NEW_ARRAY(&w->pool_arena, struct plain_memory, p->n_columns);
     w->vector_is_loaded = MU_NEW_ARRAY(&w->pool_arena, bool, p->n_columns);
     w->levels = MU_NEW_ARRAY(&w->pool_arena, level_state, p->n_levels);
     w->bails = MU_NEW_ARRAY(&w->pool_arena, uint64_t *, p->n_nodes);
@@ -107,12 +108,32 @@ void worker_init(worker *w, mu_job *job)
 
 void worker_fini(worker *w)
 {
+    for (uint32_t column = 0; column < w->job->plan.n_columns; column++)
+        free(w->plain[column].bytes);
     mu_arena_free(&w->scratch);
     mu_arena_free(&w->row_arena);
     mu_arena_free(&w->pool_arena);
 }
 
 /* -------- vectors and levels -------- */
+
+/* What the part has packed is unpacked for this block; the memory serves the next ones too. */
+static mu_code plain_vector(worker *w, uint32_t column, mu_vector *out)
+{
+    mu_vector stored;
+    struct plain_memory *memory = &w->plain[column];
+    MU_TRY(mu_part_vector(w->bound->part, w->bound->columns[column], w->block, &stored, w->err));
+    size_t size = (mu_vector_plain_bytes(&stored) + 63) & ~(size_t)63;
+    if (size > memory->capacity) {
+        free(memory->bytes);
+        memory->bytes = aligned_alloc(64, size);
+        memory->capacity = memory->bytes == NULL ? 0 : size;
+        if (memory->bytes == NULL)
+            return mu_fail(w->err, MU_E_NOMEM, "out of memory for unpacking a column");
+    }
+    mu_vector_unpack(&stored, memory->bytes, out);
+    return MU_OK;
+}
 
 mu_code worker_vector(worker *w, uint32_t column, const mu_vector **out)
 {
@@ -123,8 +144,7 @@ mu_code worker_vector(worker *w, uint32_t column, const mu_vector **out)
         if (w->bound->columns[column] == MU_NO_COLUMN)
             *vector = (mu_vector){.encoding = MU_ENCODING_NONE, .n = n, .n_null = n};
         else
-            MU_TRY(mu_part_vector(w->bound->part, w->bound->columns[column], w->block, vector,
-                                  w->err));
+            MU_TRY(plain_vector(w, column, vector));
         if (vector->n != n)
             return mu_fail(w->err, MU_E_CORRUPT, "a column has %u elements where its level has %u",
                            vector->n, n);
@@ -264,7 +284,7 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     w->block = block;
     w->place = mu_part_block(bound->part, block);
     w->n_rows = w->place.n_rows;
-    mu_arena_reset(&w->scratch);
+    mu_arena_rewind(&w->scratch);
     memset(w->vector_is_loaded, 0, p->n_columns * sizeof *w->vector_is_loaded);
     memset(w->levels, 0, p->n_levels * sizeof *w->levels);
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
@@ -273,7 +293,6 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     while (w->n_bails > 0)
         w->bails[w->bailed[--w->n_bails]] = NULL;
     w->rows = NULL;
-    for (uint32_t i = 0; i < p->n_nodes; i++)
-        w->uses[i] = p->nodes[i].n_uses;
+    memcpy(w->uses, w->job->uses, p->n_nodes * sizeof *w->uses);
     w->counters.n_blocks++;
 }

@@ -580,8 +580,8 @@ static mu_code build_part(void *context, unsigned thread, size_t item, mu_err *e
 {
     build *b = context;
     part_build *p = &b->builders[thread];
-    uint32_t first = (uint32_t)item * b->run->slices_per_part;
-    mu_code code = build_slices(p, first, first + b->run->slices_per_part, err);
+    const uint32_t *slices = &b->run->part_slices[item];
+    mu_code code = build_slices(p, slices[0], slices[1], err);
     if (p->writer != NULL) {
         mu_part_writer_abandon(p->writer);
         p->writer = NULL;

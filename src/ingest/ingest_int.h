@@ -206,6 +206,7 @@ typedef struct mu_input_file {
     const char *path;
     mu_str name;         /* as in messages: the path, or "standard input" */
     uint64_t size_bytes; /* 0 when not known */
+    bool is_pipe;
     bool is_csv;
     uint32_t n_columns;
     const mu_str *columns; /* CSV: the header's cells */
@@ -280,7 +281,7 @@ static inline const uint8_t *mu_record_body(const mu_record *record)
 typedef struct mu_spread mu_spread;
 
 /* Slices by hash of identity, ascending with the hash, that keep up to `memory_max_bytes` in
- * memory; beyond that they go to an unnamed file in `folder` (borrowed). */
+ * memory; beyond that they go compressed to an unnamed file in `folder` (borrowed). */
 MU_CHECKED mu_code mu_spread_new(const char *folder, uint32_t n_slices, unsigned n_writers,
                                  size_t memory_max_bytes, mu_spread **out, mu_err *err);
 void mu_spread_free(mu_spread *spread);
@@ -292,6 +293,10 @@ MU_CHECKED mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *
 
 /* Ends the writing. */
 MU_CHECKED mu_code mu_spread_finish(mu_spread *spread, mu_err *err);
+
+/* Bytes of records, after the end: of those in the file, and of a slice. */
+uint64_t mu_spread_spilled(const mu_spread *spread);
+uint64_t mu_spread_slice_bytes(const mu_spread *spread, uint32_t slice);
 
 /* Adds the runs of a slice to *runs (mu_room's kind of array): whole records, aligned to 8 bytes.
  * Taken once; the caller frees each run's bytes, also those taken before a failure. */
@@ -386,7 +391,8 @@ struct mu_load_run {
     mu_arena arena;
     mu_input input;
     mu_spread *spread;
-    uint32_t n_parts, slices_per_part;
+    uint32_t n_slices, n_parts;
+    uint32_t *part_slices; /* part p has the slices from part_slices[p] to part_slices[p + 1] */
     unsigned n_workers;
     mu_worker *workers;
     pthread_mutex_t lock; /* guards what follows */
@@ -483,7 +489,7 @@ void mu_load_run_report(mu_load_run *run, uint32_t file, uint64_t line, mu_str r
 /* Sizes that follow from the options and that tests set to reach every path; 0 chooses. */
 typedef struct mu_load_tuning {
     size_t chunk_bytes;
-    uint32_t n_parts, slices_per_part;
+    uint32_t n_parts, n_slices;
     size_t spread_bytes; /* records in memory */
 } mu_load_tuning;
 

@@ -25,14 +25,19 @@ static void close_file(int fd)
 static mu_code check_file(mu_input_file *file, mu_err *err)
 {
     struct stat info;
-    int fd = open_file(file->path);
+    bool known = !is_standard_input(file->path) && stat(file->path, &info) == 0;
+    /* Who writes into a named pipe would be told that nobody reads it any more. */
+    bool is_named_pipe = known && S_ISFIFO(info.st_mode);
+    int fd = is_named_pipe ? STDIN_FILENO : open_file(file->path);
     if (fd < 0)
         return mu_fail_errno(err, "cannot open %s", file->path);
-    bool known = fstat(fd, &info) == 0;
+    if (!is_named_pipe)
+        known = fstat(fd, &info) == 0;
     close_file(fd);
     if (known && S_ISDIR(info.st_mode))
         return mu_fail(err, MU_E_INPUT, "%s is a directory", file->path);
     file->size_bytes = known && S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
+    file->is_pipe = !known || !S_ISREG(info.st_mode);
     return MU_OK;
 }
 

@@ -11,14 +11,13 @@
 #define CHUNK_MIN      ((size_t)256 << 10)
 #define CHUNK_MAX      ((size_t)4 << 20)
 #define WORKERS_MAX    64u
-#define PARTS_MAX      1024u
 #define SLICES_MAX     1024u
 
 /* Input bytes whose records stay in a processor's cache while they are sorted and built. */
 #define SLICE_BYTES ((uint64_t)512 << 10)
 
-/* Inputs up to this size are not worth several parts. */
-#define SMALL_INPUT_BYTES ((uint64_t)16 << 20)
+/* Records up to this size are not worth several parts. */
+#define SMALL_RECORDS_BYTES ((uint64_t)16 << 20)
 
 /* What an input of unknown size is taken for. */
 #define PIPE_BYTES ((uint64_t)4 << 30)
@@ -261,22 +260,55 @@ static mu_code refuse_served(mu_load_run *run, mu_err *err)
                    folder);
 }
 
-/* How many parts, so that building one by each worker fits half the memory, and how many slices of
- * records each has. */
-static void choose_parts(mu_load_run *run, const mu_load_tuning *tuning, size_t memory_max)
+/* So many slices that the records of one stay in a processor's cache, as far as the size of the
+ * input is known. */
+static uint32_t choose_slices(const mu_load_run *run, const mu_load_tuning *tuning)
 {
     uint64_t bytes = run->input.all_bytes;
     for (uint32_t f = 0; f < run->input.n_files; f++)
-        if (run->input.files[f].size_bytes == 0)
-            bytes += strcmp(run->input.files[f].path, "-") == 0 ? PIPE_BYTES : 0;
-    uint64_t n = bytes * 2 * run->n_workers / memory_max + run->n_workers;
-    run->n_parts = bytes <= SMALL_INPUT_BYTES ? 1 : n > PARTS_MAX ? PARTS_MAX : (uint32_t)n;
+        if (run->input.files[f].size_bytes == 0 && run->input.files[f].is_pipe)
+            bytes += PIPE_BYTES;
+    uint64_t n = bytes / SLICE_BYTES + 1;
+    return tuning->n_slices > 0 ? tuning->n_slices : n < SLICES_MAX ? (uint32_t)n : SLICES_MAX;
+}
+
+/* How many parts. Those that the workers build at the same time have all their records in memory,
+ * with what is made of them: what was spilled comes back into half of the memory. */
+static uint32_t choose_parts(const mu_load_run *run, const mu_load_tuning *tuning, uint64_t bytes,
+                             size_t memory_max)
+{
+    uint64_t n = bytes <= SMALL_RECORDS_BYTES ? 1 : run->n_workers;
+    uint64_t spilled = mu_spread_spilled(run->spread);
+    uint64_t rounds = (spilled + spilled / 2) / (memory_max / 2) + 1;
+    if (spilled > 0)
+        n = run->n_workers * rounds;
     if (tuning->n_parts > 0)
-        run->n_parts = tuning->n_parts;
-    uint64_t slices = bytes / SLICE_BYTES < SLICES_MAX ? bytes / SLICE_BYTES : SLICES_MAX;
-    run->slices_per_part = (uint32_t)(slices / run->n_parts) + 1;
-    if (tuning->slices_per_part > 0)
-        run->slices_per_part = tuning->slices_per_part;
+        n = tuning->n_parts;
+    return n > run->n_slices ? run->n_slices : (uint32_t)n;
+}
+
+/* Consecutive slices make parts of about the same size. */
+static void cut_parts(mu_load_run *run, const mu_load_tuning *tuning, size_t memory_max)
+{
+    uint64_t all = 0, before = 0;
+    for (uint32_t s = 0; s < run->n_slices; s++)
+        all += mu_spread_slice_bytes(run->spread, s);
+    run->n_parts = choose_parts(run, tuning, all, memory_max);
+    run->part_slices = MU_NEW_ARRAY(&run->arena, uint32_t, (size_t)run->n_parts + 1);
+    uint32_t part = 1;
+    for (uint32_t s = 0; s < run->n_slices; s++) {
+        while (part < run->n_parts && before >= all / run->n_parts * part)
+            run->part_slices[part++] = s;
+        before += mu_spread_slice_bytes(run->spread, s);
+    }
+    while (part <= run->n_parts)
+        run->part_slices[part++] = run->n_slices;
+}
+
+static size_t memory_of(const mu_load_options *options)
+{
+    size_t memory = options->memory_max_bytes == 0 ? MEMORY_DEFAULT : options->memory_max_bytes;
+    return memory < MEMORY_MIN ? MEMORY_MIN : memory;
 }
 
 static mu_code open_run(mu_load_run *run, const mu_load_tuning *tuning, uint32_t n_files,
@@ -285,18 +317,17 @@ static mu_code open_run(mu_load_run *run, const mu_load_tuning *tuning, uint32_t
     const mu_load_options *options = run->options;
     unsigned n_workers = options->n_threads == 0 ? mu_cpu_count() : options->n_threads;
     run->n_workers = n_workers > WORKERS_MAX ? WORKERS_MAX : n_workers;
-    size_t memory = options->memory_max_bytes == 0 ? MEMORY_DEFAULT : options->memory_max_bytes;
-    memory = memory < MEMORY_MIN ? MEMORY_MIN : memory;
+    size_t memory = memory_of(options);
     size_t chunk = memory / (16 * (size_t)run->n_workers);
     chunk = chunk < CHUNK_MIN ? CHUNK_MIN : chunk > CHUNK_MAX ? CHUNK_MAX : chunk;
     if (tuning->chunk_bytes > 0)
         chunk = tuning->chunk_bytes;
     MU_TRY(mu_load_run_prepare(run, mu_snapshot_schema(run->snapshot), err));
     MU_TRY(mu_input_open(&run->input, n_files, files, options->format, chunk, err));
-    choose_parts(run, tuning, memory);
+    run->n_slices = choose_slices(run, tuning);
     size_t spread = tuning->spread_bytes > 0 ? tuning->spread_bytes : memory / 2;
-    MU_TRY(mu_spread_new(mu_store_folder(run->store), run->n_parts * run->slices_per_part,
-                         run->n_workers, spread, &run->spread, err));
+    MU_TRY(mu_spread_new(mu_store_folder(run->store), run->n_slices, run->n_workers, spread,
+                         &run->spread, err));
     run->workers = MU_NEW_ARRAY(&run->arena, mu_worker, run->n_workers);
     for (unsigned w = 0; w < run->n_workers; w++)
         MU_TRY(mu_worker_init(&run->workers[w], run, w, err));
@@ -339,6 +370,7 @@ static mu_code run_load(mu_load_run *run, const mu_load_tuning *tuning, uint32_t
     MU_TRY(mu_parallel_for(run->n_workers, run->n_workers, parse_body, run, err));
     MU_TRY(check_stopped(run, err));
     MU_TRY(mu_spread_finish(run->spread, err));
+    cut_parts(run, tuning, memory_of(run->options));
     MU_TRY(settle_and_build(run, change, changed, err));
     return check_stopped(run, err);
 }

@@ -408,7 +408,7 @@ static void order_of_lines_and_sizes_do_not_matter(void **state)
             if (k == 1)
                 f[k].tuning = (mu_load_tuning){.chunk_bytes = 64 + mu_dice_below(&dice, 4000),
                                                .n_parts = 1 + mu_dice_below(&dice, 9),
-                                               .slices_per_part = 1 + mu_dice_below(&dice, 5),
+                                               .n_slices = 1 + mu_dice_below(&dice, 40),
                                                .spread_bytes = 1 + mu_dice_below(&dice, 20000)};
             load(&f[k], "in.ndjson", text.ptr);
             rows[k] = mu_load_fixture_rows(&f[k]);
@@ -460,7 +460,7 @@ static void sizes_do_not_matter_for_csv(void **state)
             if (k == 1)
                 f[k].tuning = (mu_load_tuning){.chunk_bytes = 100 + mu_dice_below(&dice, 3000),
                                                .n_parts = 1 + mu_dice_below(&dice, 5),
-                                               .slices_per_part = 1 + mu_dice_below(&dice, 5),
+                                               .n_slices = 1 + mu_dice_below(&dice, 40),
                                                .spread_bytes = 1 + mu_dice_below(&dice, 10000)};
             load(&f[k], "in.csv", text.ptr);
             rows[k] = mu_load_fixture_rows(&f[k]);
@@ -611,7 +611,7 @@ static void a_killed_load_leaves_nothing_or_all(void **state)
     mu_dice dice;
     mu_dice_init(&dice, mu_dice_seed("load_test kill", 7));
     f->tuning = (mu_load_tuning){
-        .chunk_bytes = 20000, .n_parts = 4, .slices_per_part = 3, .spread_bytes = 100000};
+        .chunk_bytes = 20000, .n_parts = 4, .n_slices = 12, .spread_bytes = 100000};
     load(f, "before.ndjson", EVENT("e", "2026-02-01T00:00:00Z", ",\"eventType\":\"before\""));
     const char *path = write_many(f, 20000);
     const char *before = mu_load_fixture_rows(f);

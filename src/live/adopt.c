@@ -21,34 +21,36 @@ typedef struct bulk_adoption {
     mu_sandbox *sandbox;
     uint32_t n_namespaces;
     const mu_graph_namespace *namespaces;
+    mu_arena unpacked; /* columns of one block */
     uint64_t n_rows;
 } bulk_adoption;
 
-static mu_code open_map(const mu_part *part, uint32_t object, uint32_t block, map_columns *out,
-                        mu_err *err)
+static mu_code open_map(const mu_part *part, uint32_t object, uint32_t block, mu_arena *arena,
+                        map_columns *out, mu_err *err)
 {
     uint32_t map = mu_column_child(part, object, MU_STR("identityMap"));
     uint32_t key = map == MU_NO_COLUMN ? map : mu_part_column(part, map)->children[0];
     uint32_t list = map == MU_NO_COLUMN ? map : mu_part_column(part, map)->children[1];
     uint32_t id = mu_column_child(part, mu_column_item(part, list), MU_STR("id"));
-    MU_TRY(mu_reading_open(part, map, block, &out->map, err));
-    MU_TRY(mu_reading_open(part, key, block, &out->key, err));
-    MU_TRY(mu_reading_open(part, list, block, &out->list, err));
-    return mu_reading_open(part, id, block, &out->id, err);
+    MU_TRY(mu_reading_open(part, map, block, arena, &out->map, err));
+    MU_TRY(mu_reading_open(part, key, block, arena, &out->key, err));
+    MU_TRY(mu_reading_open(part, list, block, arena, &out->list, err));
+    return mu_reading_open(part, id, block, arena, &out->id, err);
 }
 
-static mu_code open_columns(const mu_part *part, uint32_t block, adoption_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            adoption_columns *out, mu_err *err)
 {
     uint32_t events = mu_part_child(part, 0, MU_STR("xEvent"));
     uint32_t event = mu_column_item(part, events);
-    MU_TRY(mu_reading_open(part, mu_part_child(part, 0, MU_STR("$identities")), block,
+    MU_TRY(mu_reading_open(part, mu_part_child(part, 0, MU_STR("$identities")), block, arena,
                            &out->identities, err));
-    MU_TRY(open_map(part, 0, block, &out->profile, err));
-    MU_TRY(open_map(part, event, block, &out->event, err));
-    MU_TRY(mu_reading_open(part, events, block, &out->events, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, event, MU_STR("timestamp")), block,
+    MU_TRY(open_map(part, 0, block, arena, &out->profile, err));
+    MU_TRY(open_map(part, event, block, arena, &out->event, err));
+    MU_TRY(mu_reading_open(part, events, block, arena, &out->events, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, event, MU_STR("timestamp")), block, arena,
                            &out->timestamp, err));
-    return mu_reading_open(part, mu_column_child(part, event, MU_STR("$dataset")), block,
+    return mu_reading_open(part, mu_column_child(part, event, MU_STR("$dataset")), block, arena,
                            &out->dataset, err);
 }
 
@@ -128,7 +130,8 @@ static mu_code adopt_block(bulk_adoption *adoption, const mu_part *part, const u
 {
     adoption_columns columns;
     mu_block block = mu_part_block(part, block_number);
-    MU_TRY(open_columns(part, block_number, &columns, err));
+    mu_arena_reset(&adoption->unpacked);
+    MU_TRY(open_columns(part, block_number, &adoption->unpacked, &columns, err));
     for (uint32_t row = 0; row < block.n_rows; row++) {
         mu_identity identity;
         if ((dead != NULL && mu_bit_get(dead, block.row + row)) ||
@@ -147,9 +150,13 @@ mu_code mu_sandbox_adopt(mu_sandbox *sandbox, mu_err *err)
                               .n_namespaces = sandbox->n_namespaces,
                               .namespaces = sandbox->namespaces};
     const uint32_t *pids;
-    for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
-        for (uint32_t b = 0; b < mu_part_block_count(entity->parts[p]); b++)
-            MU_TRY(adopt_block(&adoption, entity->parts[p], entity->dead[p], b, err));
+    mu_code code = MU_OK;
+    mu_arena_init(&adoption.unpacked, SIZE_MAX);
+    for (uint32_t p = 0; entity != NULL && code == MU_OK && p < entity->n_parts; p++)
+        for (uint32_t b = 0; code == MU_OK && b < mu_part_block_count(entity->parts[p]); b++)
+            code = adopt_block(&adoption, entity->parts[p], entity->dead[p], b, err);
+    mu_arena_free(&adoption.unpacked);
+    MU_TRY(code);
     uint32_t n = mu_graph_changes(sandbox->graph, &pids);
     for (uint32_t i = 0; i < n; i++)
         mu_sandbox_mark_dirty(sandbox, pids[i]);

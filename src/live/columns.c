@@ -1,12 +1,18 @@
 #include "live/columns.h"
 
-mu_code mu_reading_open(const mu_part *part, uint32_t column, uint32_t block, mu_reading *out,
-                        mu_err *err)
+mu_code mu_reading_open(const mu_part *part, uint32_t column, uint32_t block, mu_arena *arena,
+                        mu_reading *out, mu_err *err)
 {
     *out = (mu_reading){.has_data = column != MU_NO_COLUMN};
     if (column == MU_NO_COLUMN)
         return MU_OK;
-    MU_TRY(mu_part_vector(part, column, block, &out->vector, err));
+    mu_vector stored;
+    MU_TRY(mu_part_vector(part, column, block, &stored, err));
+    size_t size = mu_vector_plain_bytes(&stored);
+    void *memory = size == 0 ? NULL : mu_arena_reserve(arena, size);
+    if (size > 0)
+        mu_arena_take(arena, size);
+    mu_vector_unpack(&stored, memory, &out->vector);
     if (out->vector.encoding == MU_ENCODING_CODES)
         out->dictionary = mu_part_dictionary(part, column);
     out->has_data = out->vector.encoding != MU_ENCODING_NONE;

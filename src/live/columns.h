@@ -12,8 +12,9 @@ typedef struct mu_reading {
     bool has_data;
 } mu_reading;
 
+/* What the part has packed is unpacked into `arena`, where it stays as long as the reading. */
 MU_CHECKED mu_code mu_reading_open(const mu_part *part, uint32_t column, uint32_t block,
-                                   mu_reading *out, mu_err *err);
+                                   mu_arena *arena, mu_reading *out, mu_err *err);
 
 static inline bool mu_reading_is_null(const mu_reading *reading, uint32_t at)
 {

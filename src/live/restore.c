@@ -11,41 +11,46 @@ typedef struct graph_columns {
     mu_reading links, a, b, first, last, datasets, dataset, batches, batch;
 } graph_columns;
 
-static mu_code open_texts(const mu_part *part, uint32_t link, uint32_t block, mu_str name,
-                          mu_reading *list, mu_reading *item, mu_err *err)
+static mu_code open_texts(const mu_part *part, uint32_t link, uint32_t block, mu_arena *arena,
+                          mu_str name, mu_reading *list, mu_reading *item, mu_err *err)
 {
     uint32_t column = mu_column_child(part, link, name);
-    MU_TRY(mu_reading_open(part, column, block, list, err));
-    return mu_reading_open(part, mu_column_item(part, column), block, item, err);
+    MU_TRY(mu_reading_open(part, column, block, arena, list, err));
+    return mu_reading_open(part, mu_column_item(part, column), block, arena, item, err);
 }
 
-static mu_code open_links(const mu_part *part, uint32_t block, graph_columns *out, mu_err *err)
+static mu_code open_links(const mu_part *part, uint32_t block, mu_arena *arena, graph_columns *out,
+                          mu_err *err)
 {
     uint32_t links = mu_part_child(part, 0, MU_STR("$links"));
     uint32_t link = mu_column_item(part, links);
-    MU_TRY(mu_reading_open(part, links, block, &out->links, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("a")), block, &out->a, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("b")), block, &out->b, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("first")), block, &out->first,
+    MU_TRY(mu_reading_open(part, links, block, arena, &out->links, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("a")), block, arena, &out->a,
                            err));
-    MU_TRY(
-        mu_reading_open(part, mu_column_child(part, link, MU_STR("last")), block, &out->last, err));
-    MU_TRY(open_texts(part, link, block, MU_STR("datasets"), &out->datasets, &out->dataset, err));
-    return open_texts(part, link, block, MU_STR("batches"), &out->batches, &out->batch, err);
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("b")), block, arena, &out->b,
+                           err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("first")), block, arena,
+                           &out->first, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, link, MU_STR("last")), block, arena,
+                           &out->last, err));
+    MU_TRY(open_texts(part, link, block, arena, MU_STR("datasets"), &out->datasets, &out->dataset,
+                      err));
+    return open_texts(part, link, block, arena, MU_STR("batches"), &out->batches, &out->batch, err);
 }
 
-static mu_code open_columns(const mu_part *part, uint32_t block, graph_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            graph_columns *out, mu_err *err)
 {
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t one = mu_column_item(part, identities);
-    MU_TRY(mu_reading_open(part, identities, block, &out->identities, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("namespace")), block,
+    MU_TRY(mu_reading_open(part, identities, block, arena, &out->identities, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("namespace")), block, arena,
                            &out->namespaces, err));
-    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("value")), block, &out->values,
-                           err));
-    MU_TRY(
-        mu_reading_open(part, mu_column_child(part, one, MU_STR("seen")), block, &out->seen, err));
-    return open_links(part, block, out, err);
+    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("value")), block, arena,
+                           &out->values, err));
+    MU_TRY(mu_reading_open(part, mu_column_child(part, one, MU_STR("seen")), block, arena,
+                           &out->seen, err));
+    return open_links(part, block, arena, out, err);
 }
 
 static int64_t integer_or_zero(const mu_reading *reading, uint32_t at)
@@ -121,13 +126,15 @@ static mu_code restore_row(mu_sandbox *sandbox, mu_arena *arena, mu_graph_cluste
     return MU_OK;
 }
 
-static mu_code restore_block(mu_sandbox *sandbox, mu_arena *arena, const mu_part *part,
-                             const uint64_t *dead, uint32_t block_number, mu_err *err)
+static mu_code restore_block(mu_sandbox *sandbox, mu_arena *unpacked, mu_arena *arena,
+                             const mu_part *part, const uint64_t *dead, uint32_t block_number,
+                             mu_err *err)
 {
     graph_columns columns;
     const uint32_t *pids;
     mu_block block = mu_part_block(part, block_number);
-    MU_TRY(open_columns(part, block_number, &columns, err));
+    mu_arena_reset(unpacked);
+    MU_TRY(open_columns(part, block_number, unpacked, &columns, err));
     MU_TRY(mu_part_pids(part, block_number, &pids, err));
     for (uint32_t row = 0; row < block.n_rows; row++) {
         mu_graph_cluster cluster;
@@ -173,12 +180,15 @@ mu_code mu_sandbox_free_pid(const mu_snapshot *snapshot, uint32_t *out, mu_err *
 static mu_code restore_entity(mu_sandbox *sandbox, const mu_entity *entity, mu_err *err)
 {
     mu_code code = MU_OK;
-    mu_arena arena;
+    mu_arena unpacked, arena;
+    mu_arena_init(&unpacked, SIZE_MAX);
     mu_arena_init(&arena, SIZE_MAX);
     for (uint32_t p = 0; entity != NULL && code == MU_OK && p < entity->n_parts; p++)
         for (uint32_t b = 0; code == MU_OK && b < mu_part_block_count(entity->parts[p]); b++)
-            code = restore_block(sandbox, &arena, entity->parts[p], entity->dead[p], b, err);
+            code = restore_block(sandbox, &unpacked, &arena, entity->parts[p], entity->dead[p], b,
+                                 err);
     mu_arena_free(&arena);
+    mu_arena_free(&unpacked);
     return code;
 }
 

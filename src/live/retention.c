@@ -50,12 +50,14 @@ typedef struct expiry_run {
     const mu_json *namespaces; /* a list of codes */
     int64_t cutoff_ms;
     uint32_t n;
-    mu_arena arena; /* of the identities gathered */
+    mu_arena arena;    /* of the identities gathered */
+    mu_arena unpacked; /* columns of one block */
     mu_identity identities[ERASES_AT_ONCE];
     mu_record records[ERASES_AT_ONCE];
 } expiry_run;
 
-static mu_code open_columns(const mu_part *part, uint32_t block, expiry_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena,
+                            expiry_columns *out, mu_err *err)
 {
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t events = mu_part_child(part, 0, MU_STR("xEvent"));
@@ -76,7 +78,7 @@ static mu_code open_columns(const mu_part *part, uint32_t block, expiry_columns 
          &out->modified},
     };
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        MU_TRY(mu_reading_open(part, columns[i].column, block, columns[i].reading, err));
+        MU_TRY(mu_reading_open(part, columns[i].column, block, arena, columns[i].reading, err));
     return MU_OK;
 }
 
@@ -152,7 +154,8 @@ static mu_code expire_block(expiry_run *expiry, const mu_part *part, const uint6
 {
     expiry_columns columns;
     mu_block block = mu_part_block(part, block_number);
-    MU_TRY(open_columns(part, block_number, &columns, err));
+    mu_arena_reset(&expiry->unpacked);
+    MU_TRY(open_columns(part, block_number, &expiry->unpacked, &columns, err));
     for (uint32_t row = 0; row < block.n_rows; row++) {
         mu_identity identity;
         if ((dead != NULL && mu_bit_get(dead, block.row + row)) ||
@@ -182,6 +185,7 @@ static mu_code expire_profiles(mu_sandbox *sandbox, const mu_json *rule, mu_err 
     expiry->namespaces = namespaces;
     expiry->cutoff_ms = cutoff_ms;
     mu_arena_init(&expiry->arena, SIZE_MAX);
+    mu_arena_init(&expiry->unpacked, SIZE_MAX);
     const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
     mu_code code = MU_OK;
     for (uint32_t p = 0; entity != NULL && code == MU_OK && p < entity->n_parts; p++)
@@ -190,6 +194,7 @@ static mu_code expire_profiles(mu_sandbox *sandbox, const mu_json *rule, mu_err 
     if (code == MU_OK)
         code = flush(expiry, err);
     mu_arena_free(&expiry->arena);
+    mu_arena_free(&expiry->unpacked);
     free(expiry);
     mu_snapshot_release(snapshot);
     return code;

@@ -8,7 +8,8 @@ typedef struct drop_columns {
     mu_reading fragments, fragment_dataset;
 } drop_columns;
 
-static mu_code open_columns(const mu_part *part, uint32_t block, drop_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena, drop_columns *out,
+                            mu_err *err)
 {
     uint32_t events = mu_part_child(part, 0, MU_STR("xEvent"));
     uint32_t event = mu_column_item(part, events);
@@ -24,11 +25,11 @@ static mu_code open_columns(const mu_part *part, uint32_t block, drop_columns *o
         {event, MU_STR("timestamp"), &out->timestamp},
         {fragment, MU_STR("dataset"), &out->fragment_dataset},
     };
-    MU_TRY(mu_reading_open(part, events, block, &out->events, err));
-    MU_TRY(mu_reading_open(part, fragments, block, &out->fragments, err));
+    MU_TRY(mu_reading_open(part, events, block, arena, &out->events, err));
+    MU_TRY(mu_reading_open(part, fragments, block, arena, &out->fragments, err));
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         uint32_t column = mu_column_child(part, columns[i].parent, columns[i].name);
-        MU_TRY(mu_reading_open(part, column, block, columns[i].reading, err));
+        MU_TRY(mu_reading_open(part, column, block, arena, columns[i].reading, err));
     }
     return MU_OK;
 }
@@ -71,30 +72,53 @@ static bool drops_of_row(const drop_columns *columns, uint32_t row, const mu_rec
 typedef void scan_found(void *context, uint32_t pid);
 
 /* Opens the columns of a block, and says whether a row is looked for. */
-typedef mu_code scan_open(const mu_part *part, uint32_t block, void *columns, mu_err *err);
+typedef mu_code scan_open(const mu_part *part, uint32_t block, mu_arena *arena, void *columns,
+                          mu_err *err);
 typedef bool scan_row(const void *columns, uint32_t row, const void *what);
 
-static mu_code scan_part(const mu_part *part, const uint64_t *dead, scan_open *open, void *columns,
-                         scan_row *matches, const void *what, scan_found *found, void *context,
-                         mu_err *err)
+typedef struct scan {
+    scan_open *open;
+    void *columns;
+    scan_row *matches;
+    const void *what;
+    scan_found *found;
+    void *context;
+    mu_arena unpacked; /* columns of one block */
+} scan;
+
+static mu_code scan_block(scan *s, const mu_part *part, const uint64_t *dead, uint32_t number,
+                          mu_err *err)
 {
-    for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
-        const uint32_t *pids;
-        mu_block block = mu_part_block(part, b);
-        MU_TRY(open(part, b, columns, err));
-        MU_TRY(mu_part_pids(part, b, &pids, err));
-        for (uint32_t row = 0; row < block.n_rows; row++)
-            if ((dead == NULL || !mu_bit_get(dead, block.row + row)) && matches(columns, row, what))
-                found(context, pids[row]);
-    }
+    const uint32_t *pids;
+    mu_block block = mu_part_block(part, number);
+    mu_arena_reset(&s->unpacked);
+    MU_TRY(s->open(part, number, &s->unpacked, s->columns, err));
+    MU_TRY(mu_part_pids(part, number, &pids, err));
+    for (uint32_t row = 0; row < block.n_rows; row++)
+        if ((dead == NULL || !mu_bit_get(dead, block.row + row)) &&
+            s->matches(s->columns, row, s->what))
+            s->found(s->context, pids[row]);
     return MU_OK;
+}
+
+static mu_code scan_profiles(const mu_snapshot *snapshot, scan *s, mu_err *err)
+{
+    const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
+    mu_code code = MU_OK;
+    mu_arena_init(&s->unpacked, SIZE_MAX);
+    for (uint32_t p = 0; entity != NULL && code == MU_OK && p < entity->n_parts; p++)
+        for (uint32_t b = 0; code == MU_OK && b < mu_part_block_count(entity->parts[p]); b++)
+            code = scan_block(s, entity->parts[p], entity->dead[p], b, err);
+    mu_arena_free(&s->unpacked);
+    return code;
 }
 
 /* -------- what a DROP drops -------- */
 
-static mu_code open_drop(const mu_part *part, uint32_t block, void *columns, mu_err *err)
+static mu_code open_drop(const mu_part *part, uint32_t block, mu_arena *arena, void *columns,
+                         mu_err *err)
 {
-    return open_columns(part, block, columns, err);
+    return open_columns(part, block, arena, columns, err);
 }
 
 static bool matches_drop(const void *columns, uint32_t row, const void *what)
@@ -105,12 +129,14 @@ static bool matches_drop(const void *columns, uint32_t row, const void *what)
 mu_code mu_scan_drop(const mu_snapshot *snapshot, const mu_record *record, scan_found *found,
                      void *context, mu_err *err)
 {
-    const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
     drop_columns columns;
-    for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
-        MU_TRY(scan_part(entity->parts[p], entity->dead[p], open_drop, &columns, matches_drop,
-                         record, found, context, err));
-    return MU_OK;
+    scan s = {.open = open_drop,
+              .columns = &columns,
+              .matches = matches_drop,
+              .what = record,
+              .found = found,
+              .context = context};
+    return scan_profiles(snapshot, &s, err);
 }
 
 /* -------- what a new field may find -------- */
@@ -120,7 +146,8 @@ typedef struct refill_columns {
     mu_reading fragments, document;
 } refill_columns;
 
-static mu_code open_refill(const mu_part *part, uint32_t block, void *columns, mu_err *err)
+static mu_code open_refill(const mu_part *part, uint32_t block, mu_arena *arena, void *columns,
+                           mu_err *err)
 {
     refill_columns *out = columns;
     uint32_t events = mu_part_child(part, 0, MU_STR("xEvent"));
@@ -129,10 +156,10 @@ static mu_code open_refill(const mu_part *part, uint32_t block, void *columns, m
     uint32_t fragment = mu_column_item(part, fragments);
     uint32_t extra = mu_column_child(part, event, MU_STR("$extra"));
     uint32_t document = mu_column_child(part, fragment, MU_STR("document"));
-    MU_TRY(mu_reading_open(part, events, block, &out->events, err));
-    MU_TRY(mu_reading_open(part, fragments, block, &out->fragments, err));
-    MU_TRY(mu_reading_open(part, extra, block, &out->extra, err));
-    return mu_reading_open(part, document, block, &out->document, err);
+    MU_TRY(mu_reading_open(part, events, block, arena, &out->events, err));
+    MU_TRY(mu_reading_open(part, fragments, block, arena, &out->fragments, err));
+    MU_TRY(mu_reading_open(part, extra, block, arena, &out->extra, err));
+    return mu_reading_open(part, document, block, arena, &out->document, err);
 }
 
 static bool has_one(const mu_reading *list, const mu_reading *item, uint32_t row)
@@ -154,10 +181,11 @@ static bool matches_refill(const void *columns, uint32_t row, const void *what)
 
 mu_code mu_scan_refill(const mu_snapshot *snapshot, scan_found *found, void *context, mu_err *err)
 {
-    const mu_entity *entity = mu_snapshot_entity(snapshot, MU_STR("profile"));
     refill_columns columns;
-    for (uint32_t p = 0; entity != NULL && p < entity->n_parts; p++)
-        MU_TRY(scan_part(entity->parts[p], entity->dead[p], open_refill, &columns, matches_refill,
-                         NULL, found, context, err));
-    return MU_OK;
+    scan s = {.open = open_refill,
+              .columns = &columns,
+              .matches = matches_refill,
+              .found = found,
+              .context = context};
+    return scan_profiles(snapshot, &s, err);
 }

@@ -27,8 +27,9 @@ typedef struct making {
     uint32_t *owners;             /* of those: the cluster's pids */
     size_t owners_capacity;
     mu_overlay *overlay;
-    mu_arena arena; /* of one row */
-    mu_str last;    /* dataset looked up last, and whether the policy lists it */
+    mu_arena arena;    /* of one row */
+    mu_arena unpacked; /* columns of one block */
+    mu_str last;       /* dataset looked up last, and whether the policy lists it */
     bool last_is_listed;
 } making;
 
@@ -41,18 +42,19 @@ static uint32_t child_of(const mu_part *part, uint32_t column, mu_str name)
     return column == MU_NO_COLUMN ? MU_NO_COLUMN : mu_part_child(part, column, name);
 }
 
-static mu_code open_columns(const mu_part *part, uint32_t block, view_columns *out, mu_err *err)
+static mu_code open_columns(const mu_part *part, uint32_t block, mu_arena *arena, view_columns *out,
+                            mu_err *err)
 {
     uint32_t identities = mu_part_child(part, 0, MU_STR("$identities"));
     uint32_t fragments = mu_part_child(part, 0, MU_STR("$fragments"));
     uint32_t events = mu_part_child(part, 0, MU_STR("xEvent"));
     uint32_t fragment_dataset = child_of(part, mu_column_item(part, fragments), MU_STR("dataset"));
     uint32_t event_dataset = child_of(part, mu_column_item(part, events), MU_FIELD_DATASET);
-    MU_TRY(mu_reading_open(part, identities, block, &out->identities, err));
-    MU_TRY(mu_reading_open(part, fragments, block, &out->fragments, err));
-    MU_TRY(mu_reading_open(part, fragment_dataset, block, &out->fragment_dataset, err));
-    MU_TRY(mu_reading_open(part, events, block, &out->events, err));
-    return mu_reading_open(part, event_dataset, block, &out->event_dataset, err);
+    MU_TRY(mu_reading_open(part, identities, block, arena, &out->identities, err));
+    MU_TRY(mu_reading_open(part, fragments, block, arena, &out->fragments, err));
+    MU_TRY(mu_reading_open(part, fragment_dataset, block, arena, &out->fragment_dataset, err));
+    MU_TRY(mu_reading_open(part, events, block, arena, &out->events, err));
+    return mu_reading_open(part, event_dataset, block, arena, &out->event_dataset, err);
 }
 
 /* Neighbours mostly share their dataset, and a dictionary its text. */
@@ -145,12 +147,13 @@ static mu_code find_in_part(making *m, uint32_t p, mu_err *err)
 {
     const mu_part *part = m->entity->parts[p];
     const uint64_t *dead = m->entity->dead[p];
-    m->last = (mu_str){NULL, 0};
     for (uint32_t b = 0; b < mu_part_block_count(part); b++) {
         mu_block block = mu_part_block(part, b);
         const uint32_t *pids;
         view_columns columns;
-        MU_TRY(open_columns(part, b, &columns, err));
+        m->last = (mu_str){NULL, 0};
+        mu_arena_reset(&m->unpacked);
+        MU_TRY(open_columns(part, b, &m->unpacked, &columns, err));
         MU_TRY(mu_part_pids(part, b, &pids, err));
         for (uint32_t at = 0; at < block.n_rows; at++) {
             mu_row_place place = {p, block.row + at};
@@ -253,6 +256,7 @@ mu_code mu_view_make(mu_snapshot *base, const mu_merge_policy *policy, mu_snapsh
         return MU_OK;
     }
     mu_arena_init(&m.arena, SIZE_MAX);
+    mu_arena_init(&m.unpacked, SIZE_MAX);
     mu_code code = make_all(&m, err);
     if (code != MU_OK)
         mu_overlay_abandon(m.overlay);
@@ -261,6 +265,7 @@ mu_code mu_view_make(mu_snapshot *base, const mu_merge_policy *policy, mu_snapsh
     else
         code = mu_overlay_finish(m.overlay, out, err);
     mu_arena_free(&m.arena);
+    mu_arena_free(&m.unpacked);
     free(m.wanted);
     free(m.owners);
     return code;

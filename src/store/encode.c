@@ -61,11 +61,8 @@ static unsigned width_of(uint64_t range)
     return range <= UINT32_MAX ? 4 : 8;
 }
 
-static void put(const mu_collected *c, uint64_t base, unsigned width, mu_buf *area)
+static void expand(const mu_collected *c, uint64_t base, unsigned width, void *out)
 {
-    void *out = width == 0 ? NULL : take(area, (size_t)c->n * width);
-    if (out == NULL)
-        return;
     switch (width) {
     case 1:
         expand8(c, base, out);
@@ -79,6 +76,44 @@ static void put(const mu_collected *c, uint64_t base, unsigned width, mu_buf *ar
     default:
         expand64(c, base, out);
     }
+}
+
+/* Smaller areas are not worth packing: they are padded to 64 bytes. */
+#define PACKED_MIN 256u
+
+/* Where seven in eight are null, the others alone are kept, and for every MU_RANK_ELEMENTS elements
+ * how many of them come before. */
+static bool is_sparse(const mu_collected *c, unsigned width)
+{
+    return (uint64_t)c->n_values * 8 <= c->n && (size_t)c->n * width >= PACKED_MIN;
+}
+
+static void put_ranks(const mu_collected *c, mu_buf *area)
+{
+    uint32_t n = (c->n + MU_RANK_ELEMENTS - 1) / MU_RANK_ELEMENTS, rank = 0;
+    uint32_t *ranks = take(area, (size_t)n * 4);
+    for (uint32_t k = 0; ranks != NULL && k < n; k++) {
+        uint32_t from = k * MU_RANK_ELEMENTS;
+        uint32_t left = c->n - from < MU_RANK_ELEMENTS ? c->n - from : MU_RANK_ELEMENTS;
+        ranks[k] = rank;
+        rank += (uint32_t)mu_bits_count(c->valid + from / 64, left);
+    }
+}
+
+static void put(const mu_collected *c, uint64_t base, unsigned width, mu_buf *area,
+                mu_vector_entry *entry)
+{
+    mu_collected kept = *c;
+    if (width == 0)
+        return;
+    if (is_sparse(c, width)) {
+        entry->flags |= MU_VECTOR_IS_SPARSE;
+        put_ranks(c, area);
+        kept.n = c->n_values;
+    }
+    void *out = take(area, (size_t)kept.n * width);
+    if (out != NULL)
+        expand(&kept, base, width, out);
 }
 
 static void set_range(mu_vector_entry *entry, int64_t min, int64_t max)
@@ -101,7 +136,48 @@ void mu_encode_integers(const mu_collected *c, mu_buf *area, mu_vector_entry *en
     set_range(entry, min, max);
     entry->width = (uint8_t)width_of((uint64_t)max - (uint64_t)min);
     entry->base = entry->width == 8 ? 0 : min;
-    put(c, (uint64_t)entry->base, entry->width, area);
+    put(c, (uint64_t)entry->base, entry->width, area, entry);
+}
+
+static uint32_t count_runs(const mu_collected *c)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 1; i < c->n_values; i++)
+        n += c->values[i] != c->values[i - 1];
+    return n;
+}
+
+/* Neighbours are often alike, as the identities of one profile's events are. Runs are worth it when
+ * they take half the bytes. False when they do not. */
+static bool put_runs(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
+{
+    size_t plain = (size_t)c->n * entry->width;
+    if (c->n_values < c->n || plain < PACKED_MIN)
+        return false;
+    uint32_t n = count_runs(c), run = 0;
+    if ((size_t)n * (4u + entry->width) * 2 > plain)
+        return false;
+    uint64_t *codes = malloc((size_t)n * sizeof *codes);
+    take(area, (size_t)n * 4);
+    void *out = take(area, (size_t)n * entry->width);
+    entry->encoding = MU_ENCODING_RUNS;
+    entry->base = n;
+    if (codes == NULL || out == NULL) {
+        area->failed = true;
+        free(codes);
+        return true;
+    }
+    uint32_t *ends = (uint32_t *)(void *)((char *)out - mu_part_align((size_t)n * 4));
+    for (uint32_t i = 1; i <= c->n; i++) {
+        if (i < c->n && c->values[i] == c->values[i - 1])
+            continue;
+        ends[run] = i;
+        codes[run++] = c->values[i - 1];
+    }
+    mu_collected kept = {.n = n, .n_values = n, .values = codes};
+    expand(&kept, 0, entry->width, out);
+    free(codes);
+    return true;
 }
 
 void mu_encode_codes(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
@@ -115,7 +191,8 @@ void mu_encode_codes(const mu_collected *c, mu_buf *area, mu_vector_entry *entry
     }
     set_range(entry, (int64_t)min, (int64_t)max);
     entry->width = (uint8_t)width_of(max);
-    put(c, 0, entry->width, area);
+    if (!put_runs(c, area, entry))
+        put(c, 0, entry->width, area, entry);
 }
 
 void mu_encode_pids(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
@@ -123,7 +200,7 @@ void mu_encode_pids(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
     if (!begin(c, MU_ENCODING_INTEGER, area, entry))
         return;
     entry->width = 4;
-    put(c, 0, 4, area);
+    put(c, 0, 4, area, entry);
 }
 
 static double as_double(uint64_t bits)
@@ -174,7 +251,7 @@ static bool find_decimal(const mu_collected *c, unsigned *scale_out, int64_t *mi
     return (uint64_t)*max - (uint64_t)*min <= UINT32_MAX;
 }
 
-static void put_decimals(const mu_collected *c, mu_buf *area, const mu_vector_entry *entry)
+static void put_decimals(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
     if (entry->width == 0)
         return;
@@ -192,7 +269,7 @@ static void put_decimals(const mu_collected *c, mu_buf *area, const mu_vector_en
     }
     mu_collected numbers = *c;
     numbers.values = scaled;
-    put(&numbers, (uint64_t)entry->base, entry->width, area);
+    put(&numbers, (uint64_t)entry->base, entry->width, area, entry);
     free(scaled);
 }
 
@@ -221,7 +298,7 @@ void mu_encode_doubles(const mu_collected *c, mu_buf *area, mu_vector_entry *ent
         return;
     }
     entry->width = 8;
-    put(c, 0, 8, area);
+    put(c, 0, 8, area, entry);
 }
 
 void mu_encode_booleans(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
@@ -254,18 +331,63 @@ static void put_totals(const mu_collected *c, bool are_ends, uint32_t *out)
     }
 }
 
+static bool is_single(const mu_collected *c)
+{
+    uint64_t other = 0;
+    for (uint32_t i = 0; i < c->n_values; i++)
+        other |= c->values[i] ^ 1;
+    return other == 0 && c->n_values == c->n;
+}
+
 void mu_encode_lengths(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
     if (!begin(c, MU_ENCODING_OFFSETS, area, entry))
         return;
+    if (is_single(c)) {
+        entry->encoding = MU_ENCODING_SINGLE;
+        return;
+    }
     uint32_t *out = take(area, ((size_t)c->n + 1) * 4);
     if (out != NULL)
         put_totals(c, false, out);
 }
 
+/* Whether every string is the text of a UUID, and there are enough of them. */
+static bool may_be_uuids(const mu_collected *c)
+{
+    if (c->is_borrowed || (uint64_t)c->n_values * 3 < c->n)
+        return false;
+    uint64_t wrong = 0;
+    for (uint32_t i = 0; i < c->n_values; i++)
+        wrong |= c->values[i] ^ (uint64_t)(i + UINT64_C(1)) * MU_UUID_LENGTH;
+    return wrong == 0;
+}
+
+/* False, and the area as it was, when one of them is no UUID. */
+static bool put_uuids(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
+{
+    size_t begin = area->len;
+    uint8_t *out = may_be_uuids(c) ? take(area, (size_t)c->n * MU_UUID_BYTES) : NULL;
+    if (out == NULL)
+        return false;
+    bool is_full = c->n_values == c->n, are_uuids = true;
+    const char *text = c->bytes;
+    for (uint32_t i = 0; are_uuids && i < c->n; i++) {
+        if (!is_full && !mu_bit_get(c->valid, i))
+            continue;
+        are_uuids = mu_uuid_read(text, out + (size_t)i * MU_UUID_BYTES);
+        text += MU_UUID_LENGTH;
+    }
+    if (are_uuids)
+        entry->encoding = MU_ENCODING_UUIDS;
+    else
+        area->len = begin;
+    return are_uuids;
+}
+
 void mu_encode_strings(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
-    if (!begin(c, MU_ENCODING_BYTES, area, entry))
+    if (!begin(c, MU_ENCODING_BYTES, area, entry) || put_uuids(c, area, entry))
         return;
     uint32_t *out = take(area, ((size_t)c->n + 1) * 4);
     if (out == NULL)

@@ -12,6 +12,7 @@ typedef struct mu_collected {
     const uint64_t *values; /* n_values: integers; bits of doubles; 0 or 1; codes; ends of strings
                                in `bytes`; lengths of lists; nothing for objects */
     const char *bytes;
+    bool is_borrowed; /* strings that readers take without a copy: they are no packed UUIDs */
 } mu_collected;
 
 /* Appends the area's bytes to `area` (which is empty) and fills *entry but for where it lies and

@@ -10,7 +10,7 @@ static mu_code hidden_string(const mu_part *part, unsigned hidden, uint32_t row,
     mu_dictionary dictionary;
     MU_TRY(mu_part_any_vector(part, vector, block, &strings, err));
     MU_TRY(mu_part_check_dictionary(part, vector, &dictionary, err));
-    *out = mu_part_string(&strings, &dictionary, row - part->blocks[block].row);
+    *out = mu_part_string(&strings, &dictionary, row - part->blocks[block].row, NULL);
     return MU_OK;
 }
 

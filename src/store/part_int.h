@@ -18,11 +18,12 @@
 #include "base/bits.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/uuid.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
 
-#define MU_PART_VERSION      1u
+#define MU_PART_VERSION      2u /* what the writer makes; version 1 is read too */
 #define MU_PART_ALIGN        64u
 #define MU_PART_MAGIC        "MUPART\r\n"
 #define MU_PART_MAGIC_END    "\n\rTRAPUM"
@@ -71,6 +72,8 @@ typedef struct mu_part_footer {
 } mu_part_footer;
 
 #define MU_VECTOR_HAS_RANGE 1u
+#define MU_VECTOR_IS_SPARSE 2u /* mu_vector.ranks */
+#define MU_RANK_ELEMENTS    512u
 
 typedef struct mu_vector_entry {
     uint8_t encoding, width, scale, flags;
@@ -136,6 +139,7 @@ struct mu_part {
     bool is_in_memory;      /* the bytes are ours, as the writer made them: nothing to check */
     mu_arena arena;         /* all below but the mapped and the touched */
     mu_str entity;
+    uint32_t version;
     mu_part_footer footer;
     uint32_t n_vectors; /* per block: n_columns + MU_HIDDEN_COUNT */
     mu_column *columns;
@@ -184,8 +188,32 @@ MU_CHECKED mu_code mu_part_check_dictionary(const mu_part *part, uint32_t vector
 /* Checks the identity index at first touch. */
 MU_CHECKED mu_code mu_part_check_index(const mu_part *part, mu_err *err);
 
-/* Element `at` of a STRING vector. */
-mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at);
+/* -------- single elements, of packed vectors too; they are not null -------- */
+
+/* Of STRING; the text of a UUID is put into `room`. */
+mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
+                      char room[MU_UUID_LENGTH]);
+
+/* Of a list or map: the first of its items, and the one after its last. */
+static inline uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at)
+{
+    return vector->encoding == MU_ENCODING_SINGLE ? at
+           : vector->offsets == NULL              ? 0
+                                                  : vector->offsets[at];
+}
+
+static inline uint32_t mu_vector_end(const mu_vector *vector, uint32_t at)
+{
+    return vector->encoding == MU_ENCODING_SINGLE ? at + 1
+           : vector->offsets == NULL              ? 0
+                                                  : vector->offsets[at + 1];
+}
+
+/* The items of all elements together. */
+static inline uint32_t mu_vector_items(const mu_vector *vector)
+{
+    return vector->n == 0 ? 0 : mu_vector_end(vector, vector->n - 1);
+}
 
 /* The element as a value: of INTEGER, DATE, TIMESTAMP; of DOUBLE. */
 int64_t mu_vector_integer(const mu_vector *vector, uint32_t at);

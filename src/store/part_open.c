@@ -28,15 +28,16 @@ mu_code mu_part_check_area(const mu_part *part, const char *what, uint64_t offse
     return MU_OK;
 }
 
-static mu_code check_header(const mu_part *part, mu_err *err)
+static mu_code check_header(mu_part *part, mu_err *err)
 {
     mu_part_header header;
     memcpy(&header, part->mapping.bytes, sizeof header);
     if (memcmp(header.magic, MU_PART_MAGIC, sizeof header.magic) != 0)
         return corrupt(part, "this is not a part file", err);
-    if (header.version != MU_PART_VERSION)
-        return mu_fail(err, MU_E_INPUT, "%s has part format %u; this muster reads format %u",
+    if (header.version == 0 || header.version > MU_PART_VERSION)
+        return mu_fail(err, MU_E_INPUT, "%s has part format %u; this muster reads formats 1 to %u",
                        part->path, header.version, MU_PART_VERSION);
+    part->version = header.version;
     if (!part->ignores_checksums &&
         header.checksum != mu_hash64(&header, offsetof(mu_part_header, checksum), 0))
         return corrupt(part, "the header has the wrong checksum", err);

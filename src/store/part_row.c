@@ -2,41 +2,75 @@
 
 #include <stdlib.h>
 
-mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at)
+/* -------- single elements -------- */
+
+/* Where the element's number lies among the data. */
+static uint32_t place_of(const mu_vector *vector, uint32_t at)
+{
+    if (vector->ranks == NULL)
+        return at;
+    uint32_t from = at / MU_RANK_ELEMENTS * MU_RANK_ELEMENTS;
+    uint32_t rank = vector->ranks[at / MU_RANK_ELEMENTS];
+    for (uint32_t word = from / 64; word < at / 64; word++)
+        rank += (uint32_t)__builtin_popcountll(vector->valid[word]);
+    return rank +
+           (uint32_t)__builtin_popcountll(vector->valid[at / 64] & ~(~UINT64_C(0) << at % 64));
+}
+
+/* The run of an element: the first that ends after it. */
+static uint32_t run_of(const mu_vector *vector, uint32_t at)
+{
+    uint32_t low = 0, high = vector->n_runs - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (vector->offsets[middle] > at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static uint64_t number_at(const mu_vector *vector, uint32_t place)
+{
+    switch (vector->width) {
+    case 1:
+        return ((const uint8_t *)vector->data)[place];
+    case 2:
+        return ((const uint16_t *)vector->data)[place];
+    case 4:
+        return ((const uint32_t *)vector->data)[place];
+    case 8:
+        return ((const uint64_t *)vector->data)[place];
+    default:
+        return 0;
+    }
+}
+
+mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
+                      char room[MU_UUID_LENGTH])
 {
     if (vector->encoding == MU_ENCODING_BYTES)
         return (mu_str){vector->bytes + vector->offsets[at],
                         vector->offsets[at + 1] - vector->offsets[at]};
-    uint32_t code = 0;
-    if (vector->width == 1)
-        code = ((const uint8_t *)vector->data)[at];
-    else if (vector->width == 2)
-        code = ((const uint16_t *)vector->data)[at];
-    else if (vector->width == 4)
-        code = ((const uint32_t *)vector->data)[at];
-    return mu_dictionary_get(dictionary, code);
+    if (vector->encoding == MU_ENCODING_UUIDS) {
+        mu_uuid_write((const uint8_t *)vector->data + (size_t)at * MU_UUID_BYTES, room);
+        return (mu_str){room, MU_UUID_LENGTH};
+    }
+    uint32_t place =
+        vector->encoding == MU_ENCODING_RUNS ? run_of(vector, at) : place_of(vector, at);
+    return mu_dictionary_get(dictionary, (uint32_t)number_at(vector, place));
 }
 
 int64_t mu_vector_integer(const mu_vector *vector, uint32_t at)
 {
-    switch (vector->width) {
-    case 1:
-        return vector->base + ((const uint8_t *)vector->data)[at];
-    case 2:
-        return vector->base + ((const uint16_t *)vector->data)[at];
-    case 4:
-        return vector->base + ((const uint32_t *)vector->data)[at];
-    case 8:
-        return ((const int64_t *)vector->data)[at];
-    default:
-        return vector->base;
-    }
+    return (int64_t)((uint64_t)vector->base + number_at(vector, place_of(vector, at)));
 }
 
 double mu_vector_double(const mu_vector *vector, uint32_t at)
 {
     if (vector->encoding == MU_ENCODING_DOUBLE)
-        return ((const double *)vector->data)[at];
+        return ((const double *)vector->data)[place_of(vector, at)];
     return (double)mu_vector_integer(vector, at) / mu_decimal_power(vector->scale);
 }
 
@@ -57,7 +91,7 @@ static mu_code fetch(row_decoder *decoder, uint32_t column, const mu_vector **ou
     mu_vector *vector = &decoder->vectors[column];
     if (!mu_bit_get(decoder->fetched, column)) {
         MU_TRY(mu_part_any_vector(decoder->part, column, decoder->block, vector, err));
-        if (vector->encoding == MU_ENCODING_CODES)
+        if (vector->encoding == MU_ENCODING_CODES || vector->encoding == MU_ENCODING_RUNS)
             MU_TRY(mu_part_check_dictionary(decoder->part, column, &decoder->dictionaries[column],
                                             err));
         mu_bit_set(decoder->fetched, column);
@@ -82,6 +116,14 @@ static mu_code decode_object(row_decoder *decoder, uint32_t column, uint32_t at,
     return MU_OK;
 }
 
+static mu_str string_at(row_decoder *decoder, uint32_t column, const mu_vector *vector, uint32_t at)
+{
+    char *room = vector->encoding == MU_ENCODING_UUIDS
+                     ? mu_arena_alloc(decoder->arena, MU_UUID_LENGTH)
+                     : NULL;
+    return mu_part_string(vector, &decoder->dictionaries[column], at, room);
+}
+
 static mu_code decode_keys(row_decoder *decoder, uint32_t column, uint32_t begin, uint32_t n,
                            const mu_str **out, mu_err *err)
 {
@@ -91,7 +133,7 @@ static mu_code decode_keys(row_decoder *decoder, uint32_t column, uint32_t begin
     if (n > 0)
         MU_TRY(fetch(decoder, key_column, &vector, err));
     for (uint32_t i = 0; i < n; i++)
-        keys[i] = mu_part_string(vector, &decoder->dictionaries[key_column], begin + i);
+        keys[i] = string_at(decoder, key_column, vector, begin + i);
     *out = keys;
     return MU_OK;
 }
@@ -100,7 +142,7 @@ static mu_code decode_items(row_decoder *decoder, const mu_vector *vector, uint3
                             uint32_t at, mu_value *out, mu_err *err)
 {
     const mu_column *list = &decoder->part->columns[column];
-    uint32_t begin = vector->offsets[at], n = vector->offsets[at + 1] - begin;
+    uint32_t begin = mu_vector_begin(vector, at), n = mu_vector_end(vector, at) - begin;
     uint32_t item = list->children[list->n_children - 1];
     mu_value *items = MU_NEW_ARRAY(decoder->arena, mu_value, n);
     for (uint32_t i = 0; i < n; i++)
@@ -131,7 +173,7 @@ static mu_code decode(row_decoder *decoder, uint32_t column, uint32_t at, mu_val
     case MU_TYPE_MAP:
         return decode_items(decoder, vector, column, at, out, err);
     case MU_TYPE_STRING:
-        *out = mu_value_string(mu_part_string(vector, &decoder->dictionaries[column], at));
+        *out = mu_value_string(string_at(decoder, column, vector, at));
         return MU_OK;
     case MU_TYPE_BOOLEAN:
         *out = mu_value_boolean(mu_bit_get(vector->data, at));

@@ -5,7 +5,8 @@
 
 /* Where the pieces of a vector's area lie, from its beginning. */
 typedef struct area_layout {
-    uint64_t valid, data, size; /* bytes of the bitmap and of the data, padded; of both */
+    uint64_t valid, places, data, size; /* bytes of the bitmap, of ranks or the ends of runs, and of
+                                           the data, each padded; of all */
 } area_layout;
 
 static mu_code bad_vector(const mu_part *part, uint32_t vector, uint32_t block, const char *what,
@@ -39,8 +40,11 @@ static bool encoding_fits(mu_type_kind kind, const mu_vector_entry *entry)
         return kind == MU_TYPE_DOUBLE;
     case MU_ENCODING_CODES:
     case MU_ENCODING_BYTES:
+    case MU_ENCODING_UUIDS:
+    case MU_ENCODING_RUNS:
         return kind == MU_TYPE_STRING;
     case MU_ENCODING_OFFSETS:
+    case MU_ENCODING_SINGLE:
         return kind == MU_TYPE_LIST || kind == MU_TYPE_MAP;
     default:
         return false;
@@ -62,9 +66,51 @@ static bool numbers_fit(const mu_vector_entry *entry)
                entry->base >= -MU_PART_DECIMAL_MAX && entry->base <= MU_PART_DECIMAL_MAX;
     case MU_ENCODING_CODES:
         return entry->scale == 0 && is_narrow && entry->base == 0;
+    case MU_ENCODING_RUNS:
+        return entry->scale == 0 && is_narrow && width > 0 && entry->base > 0 &&
+               entry->base <= entry->n;
     default:
         return entry->scale == 0 && width == 0 && entry->base == 0;
     }
+}
+
+/* Readers borrow identities, and texts of the store's own fields, from the part. */
+static bool is_borrowed(const mu_part *part, uint32_t vector)
+{
+    for (uint32_t c = vector; c < part->footer.n_columns; c = part->columns[c].parent)
+        if (mu_str_starts_with(part->columns[c].name, MU_STR("$")))
+            return true;
+    return vector >= part->footer.n_columns;
+}
+
+/* Version 1 had neither packed encodings nor sparse vectors. */
+static bool packing_fits(const mu_part *part, uint32_t vector, const mu_vector_entry *entry)
+{
+    bool is_sparse = (entry->flags & MU_VECTOR_IS_SPARSE) != 0;
+    bool is_packed = entry->encoding > MU_ENCODING_OFFSETS;
+    if ((is_sparse || is_packed) && part->version < 2)
+        return false;
+    if (entry->encoding == MU_ENCODING_UUIDS)
+        return !is_sparse && !is_borrowed(part, vector);
+    if (is_packed)
+        return !is_sparse && entry->n_null == 0;
+    bool has_numbers =
+        entry->encoding == MU_ENCODING_INTEGER || entry->encoding == MU_ENCODING_DOUBLE ||
+        entry->encoding == MU_ENCODING_DECIMAL || entry->encoding == MU_ENCODING_CODES;
+    return !is_sparse || (has_numbers && entry->width > 0 && entry->n_null > 0);
+}
+
+/* How many numbers of `width` bytes the area holds. */
+static uint32_t stored_numbers(const mu_vector_entry *entry)
+{
+    if (entry->encoding == MU_ENCODING_RUNS)
+        return (uint32_t)entry->base;
+    return (entry->flags & MU_VECTOR_IS_SPARSE) != 0 ? entry->n - entry->n_null : entry->n;
+}
+
+static uint32_t rank_count(const mu_vector_entry *entry)
+{
+    return entry->n / MU_RANK_ELEMENTS + (entry->n % MU_RANK_ELEMENTS != 0);
 }
 
 /* The layout that the entry implies; the bytes of BYTES, which follow the data, are not in it. */
@@ -76,8 +122,11 @@ static area_layout layout_of(const mu_vector_entry *entry)
         return layout;
     if (entry->n_null > 0)
         layout.valid = mu_part_align(mu_bits_words(n) * 8);
+    if ((entry->flags & MU_VECTOR_IS_SPARSE) != 0)
+        layout.places = mu_part_align((uint64_t)rank_count(entry) * 4);
     switch (entry->encoding) {
     case MU_ENCODING_PRESENT:
+    case MU_ENCODING_SINGLE:
         break;
     case MU_ENCODING_BITS:
         layout.data = mu_part_align(mu_bits_words(n) * 8);
@@ -86,10 +135,17 @@ static area_layout layout_of(const mu_vector_entry *entry)
     case MU_ENCODING_OFFSETS:
         layout.data = mu_part_align((n + 1) * 4);
         break;
+    case MU_ENCODING_UUIDS:
+        layout.data = mu_part_align(n * MU_UUID_BYTES);
+        break;
+    case MU_ENCODING_RUNS:
+        layout.places = mu_part_align((uint64_t)stored_numbers(entry) * 4);
+        layout.data = mu_part_align((uint64_t)stored_numbers(entry) * entry->width);
+        break;
     default:
-        layout.data = mu_part_align(n * entry->width);
+        layout.data = mu_part_align((uint64_t)stored_numbers(entry) * entry->width);
     }
-    layout.size = layout.valid + layout.data;
+    layout.size = layout.valid + layout.places + layout.data;
     return layout;
 }
 
@@ -108,7 +164,15 @@ static void fill(const mu_part *part, const mu_vector_entry *entry, mu_vector *o
                        .has_range = entry->flags & MU_VECTOR_HAS_RANGE};
     if (layout.valid > 0)
         out->valid = (const uint64_t *)(const void *)area;
-    const uint8_t *data = area + layout.valid;
+    const uint32_t *places = (const uint32_t *)(const void *)(area + layout.valid);
+    if (entry->encoding == MU_ENCODING_RUNS) {
+        out->offsets = places;
+        out->n_runs = stored_numbers(entry);
+        out->base = 0;
+    } else if (layout.places > 0) {
+        out->ranks = places;
+    }
+    const uint8_t *data = area + layout.valid + layout.places;
     if (entry->encoding == MU_ENCODING_BYTES || entry->encoding == MU_ENCODING_OFFSETS)
         out->offsets = (const uint32_t *)(const void *)data;
     else if (layout.data > 0)
@@ -130,7 +194,8 @@ static const char *check_entry(const mu_part *part, uint32_t vector, const mu_ve
                                uint32_t n)
 {
     if (!encoding_fits(kind_of(part, vector), entry) || !numbers_fit(entry) ||
-        (entry->flags & ~MU_VECTOR_HAS_RANGE) != 0)
+        !packing_fits(part, vector, entry) ||
+        (entry->flags & ~(MU_VECTOR_HAS_RANGE | MU_VECTOR_IS_SPARSE)) != 0)
         return "the encoding does not fit the column";
     if (entry->n != n)
         return "the number of elements is wrong";
@@ -164,18 +229,32 @@ static bool ascends(const uint32_t *offsets, uint32_t n)
     return wrong == 0;
 }
 
-static uint64_t largest_number(const mu_vector *v)
+#define DEFINE_LARGEST(type)                                                                       \
+    static uint64_t largest_##type(const type *numbers, uint32_t n)                                \
+    {                                                                                              \
+        type largest = 0;                                                                          \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            largest = numbers[i] > largest ? numbers[i] : largest;                                 \
+        return largest;                                                                            \
+    }
+
+DEFINE_LARGEST(uint8_t)
+DEFINE_LARGEST(uint16_t)
+DEFINE_LARGEST(uint32_t)
+
+/* Of numbers up to 4 bytes wide. */
+static uint64_t largest_number(const mu_vector *v, uint32_t n)
 {
-    uint32_t largest = 0;
-    for (uint32_t i = 0; i < v->n && v->width == 1; i++)
-        largest = ((const uint8_t *)v->data)[i] > largest ? ((const uint8_t *)v->data)[i] : largest;
-    for (uint32_t i = 0; i < v->n && v->width == 2; i++)
-        largest =
-            ((const uint16_t *)v->data)[i] > largest ? ((const uint16_t *)v->data)[i] : largest;
-    for (uint32_t i = 0; i < v->n && v->width == 4; i++)
-        largest =
-            ((const uint32_t *)v->data)[i] > largest ? ((const uint32_t *)v->data)[i] : largest;
-    return largest;
+    switch (v->width) {
+    case 1:
+        return largest_uint8_t(v->data, n);
+    case 2:
+        return largest_uint16_t(v->data, n);
+    case 4:
+        return largest_uint32_t(v->data, n);
+    default:
+        return 0;
+    }
 }
 
 bool mu_time_range_fits(mu_type_kind kind, int64_t min, int64_t max)
@@ -187,16 +266,16 @@ bool mu_time_range_fits(mu_type_kind kind, int64_t min, int64_t max)
     return true;
 }
 
-static bool times_fit(mu_type_kind kind, const mu_vector *v)
+static bool times_fit(mu_type_kind kind, const mu_vector *v, uint32_t n)
 {
     if (kind == MU_TYPE_INTEGER)
         return true;
     if (v->width < 8)
         return mu_time_range_fits(kind, v->base, v->base) &&
-               mu_time_range_fits(kind, v->base, v->base + (int64_t)largest_number(v));
+               mu_time_range_fits(kind, v->base, v->base + (int64_t)largest_number(v, n));
     const int64_t *values = v->data;
     int64_t min = 0, max = 0;
-    for (uint32_t i = 0; i < v->n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         min = values[i] < min ? values[i] : min;
         max = values[i] > max ? values[i] : max;
     }
@@ -215,12 +294,37 @@ static const char *check_strings(const mu_vector *v, const mu_vector_entry *entr
     return NULL;
 }
 
+static bool ranks_are_true(const mu_vector *v)
+{
+    uint32_t rank = 0, wrong = 0;
+    for (uint32_t from = 0; from < v->n; from += MU_RANK_ELEMENTS) {
+        uint32_t n = v->n - from < MU_RANK_ELEMENTS ? v->n - from : MU_RANK_ELEMENTS;
+        wrong |= v->ranks[from / MU_RANK_ELEMENTS] ^ rank;
+        rank += (uint32_t)mu_bits_count(v->valid + from / 64, n);
+    }
+    return wrong == 0;
+}
+
+/* Runs are not empty, and end with the elements. */
+static bool runs_are_sound(const mu_vector *v)
+{
+    uint32_t end = 0, wrong = 0;
+    for (uint32_t run = 0; run < v->n_runs; run++) {
+        wrong |= v->offsets[run] <= end;
+        end = v->offsets[run];
+    }
+    return wrong == 0 && end == v->n;
+}
+
 static const char *check_data(const mu_part *part, uint32_t vector, const mu_vector *v,
                               const mu_vector_entry *entry)
 {
     if (v->valid != NULL &&
         (!bitmap_ends_clean(v->valid, v->n) || mu_bits_count(v->valid, v->n) != v->n - v->n_null))
         return "the bitmap of nulls does not agree with their number";
+    if (v->ranks != NULL && !ranks_are_true(v))
+        return "the places of its values are wrong";
+    uint32_t n = stored_numbers(entry);
     switch (v->encoding) {
     case MU_ENCODING_BITS:
         return bitmap_ends_clean(v->data, v->n) ? NULL : "the bitmap has bits past its end";
@@ -228,14 +332,19 @@ static const char *check_data(const mu_part *part, uint32_t vector, const mu_vec
         /* Narrow numbers never carry the base past 64 bits. */
         int64_t sum;
         if (v->width < 8 && v->base > INT64_MAX - (int64_t)UINT32_MAX &&
-            __builtin_add_overflow(v->base, (int64_t)largest_number(v), &sum))
+            __builtin_add_overflow(v->base, (int64_t)largest_number(v, n), &sum))
             return "a number does not fit 64 bits";
-        return times_fit(kind_of(part, vector), v) ? NULL
-                                                   : "a time lies outside of years 1 to 9999";
+        return times_fit(kind_of(part, vector), v, n) ? NULL
+                                                      : "a time lies outside of years 1 to 9999";
     }
+    case MU_ENCODING_RUNS:
+        if (!runs_are_sound(v))
+            return "its runs do not end with it";
+        __attribute__((fallthrough));
     case MU_ENCODING_CODES:
-        return largest_number(v) < part->dictionaries[vector].n ? NULL
-                                                                : "a code has no dictionary entry";
+        return largest_number(v, n) < part->dictionaries[vector].n
+                   ? NULL
+                   : "a code has no dictionary entry";
     case MU_ENCODING_OFFSETS:
         if (!ascends(v->offsets, v->n))
             return "list offsets do not ascend";
@@ -270,7 +379,7 @@ static mu_code check_vector(const mu_part *part, uint32_t vector, uint32_t block
         return bad_vector(part, vector, block, "its bytes are damaged or out of place", err);
     mu_vector filled;
     fill(part, entry, &filled);
-    if (entry->encoding == MU_ENCODING_CODES) {
+    if (entry->encoding == MU_ENCODING_CODES || entry->encoding == MU_ENCODING_RUNS) {
         mu_dictionary ignored;
         MU_TRY(mu_part_check_dictionary(part, vector, &ignored, err));
     }
@@ -312,7 +421,7 @@ mu_code mu_part_level_size(const mu_part *part, uint32_t level, uint32_t block, 
     /* The column that opens a level lies in a level before it: as deep as the levels nest. */
     mu_vector lists;
     MU_TRY(mu_part_any_vector(part, part->levels[level].column, block, &lists, err));
-    *out = lists.offsets == NULL ? 0 : lists.offsets[lists.n];
+    *out = mu_vector_items(&lists);
     return MU_OK;
 }
 

@@ -108,10 +108,16 @@ static const char *verify_values(const mu_vector *v)
 static mu_code verify_block(const mu_part *part, uint32_t block, mu_err *err)
 {
     for (uint32_t v = 0; v < part->n_vectors; v++) {
-        mu_vector vector;
-        MU_TRY(mu_part_any_vector(part, v, block, &vector, err));
+        mu_vector stored, vector;
+        MU_TRY(mu_part_any_vector(part, v, block, &stored, err));
+        size_t size = mu_vector_plain_bytes(&stored);
+        void *memory = size == 0 ? NULL : aligned_alloc(MU_PART_ALIGN, mu_part_align(size));
+        if (size > 0 && memory == NULL)
+            return mu_fail(err, MU_E_NOMEM, "out of memory for checking %s", part->path);
+        mu_vector_unpack(&stored, memory, &vector);
         bool is_pids = v == part->footer.n_columns + MU_HIDDEN_PID;
         const char *problem = is_pids ? NULL : verify_values(&vector);
+        free(memory);
         if (problem != NULL)
             return bad_vector(part, v, block, problem, err);
     }
@@ -146,9 +152,9 @@ static mu_code verify_event_order(const mu_part *part, uint32_t block, const mu_
         return MU_OK;
     mu_vector times;
     MU_TRY(mu_part_any_vector(part, time, block, &times, err));
-    for (uint32_t row = 0; lists->offsets != NULL && row < lists->n; row++) {
+    for (uint32_t row = 0; row < lists->n; row++) {
         int64_t last = INT64_MIN;
-        for (uint32_t e = lists->offsets[row]; e < lists->offsets[row + 1]; e++) {
+        for (uint32_t e = mu_vector_begin(lists, row); e < mu_vector_end(lists, row); e++) {
             if (mu_vector_is_null(&times, e))
                 continue;
             int64_t value = mu_vector_integer(&times, e);
@@ -167,7 +173,7 @@ static mu_code verify_events(const mu_part *part, mu_err *err)
         mu_vector lists;
         MU_TRY(mu_part_any_vector(part, part->levels[part->event_level].column, b, &lists, err));
         MU_TRY(verify_event_order(part, b, &lists, err));
-        n_events += lists.offsets == NULL ? 0 : lists.offsets[lists.n];
+        n_events += mu_vector_items(&lists);
     }
     if (n_events != part->footer.n_events)
         return mu_fail(err, MU_E_CORRUPT, "%s: the number of events is wrong", part->path);

@@ -271,11 +271,20 @@ static mu_code write_vector(mu_part_writer *w, uint32_t block, uint32_t vector,
     return mu_fail(err, MU_E_INPUT, "%s: a time lies outside of years 1 to 9999", path);
 }
 
+/* Readers borrow identities, and texts of the store's own fields, from the part. */
+static bool is_borrowed(const mu_part_writer *w, uint32_t vector)
+{
+    for (uint32_t c = vector; c < w->n_columns; c = w->builders[c].parent)
+        if (mu_str_starts_with(w->builders[c].name, MU_STR("$")))
+            return true;
+    return vector >= w->n_columns;
+}
+
 static mu_code write_strings(mu_part_writer *w, uint32_t block, uint32_t vector,
                              const mu_collected *collected, mu_err *err)
 {
     MU_TRY(write_vector(w, block, vector, collected, mu_encode_strings, err));
-    if (collected->n_values == 0)
+    if (w->entries[(size_t)block * w->n_vectors + vector].encoding != MU_ENCODING_BYTES)
         return MU_OK;
     /* The area was kept: offsets and bytes lie at its end. */
     size_t skip =
@@ -305,7 +314,8 @@ static mu_code spell_out(mu_part_writer *w, uint32_t vector, const mu_pending_bl
                               .n_values = pending->n_values,
                               .valid = pending->valid,
                               .values = ends,
-                              .bytes = bytes.ptr};
+                              .bytes = bytes.ptr,
+                              .is_borrowed = is_borrowed(w, vector)};
     mu_code code = bytes.failed ? mu_fail(err, MU_E_LIMIT,
                                           "a block has more than 4 GiB of strings in one column")
                                 : write_strings(w, pending->block, vector, &collected, err);
@@ -352,6 +362,7 @@ static mu_code end_vector(mu_part_writer *w, uint32_t vector, mu_err *err)
         return end_pooled(w, vector, n, err);
     if (!mu_column_builder_collected(builder, n, &collected))
         return no_memory(err);
+    collected.is_borrowed = builder->kind == MU_TYPE_STRING && is_borrowed(w, vector);
     if (builder->kind == MU_TYPE_STRING)
         return write_strings(w, w->n_blocks, vector, &collected, err);
     if (vector == w->n_columns + MU_HIDDEN_PID)

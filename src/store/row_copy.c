@@ -17,7 +17,9 @@ typedef struct copy_column {
     mu_column_builder *target;
     bool becomes_double;
     uint32_t n_active, *active; /* children that are not all null in this block */
-    uint32_t *ids;              /* per dictionary code: its pool id in `target` + 1; 0: not known */
+    void *plain;                /* the vector's plain form, when it is packed in the part */
+    size_t plain_capacity;
+    uint32_t *ids; /* per dictionary code: its pool id in `target` + 1; 0: not known */
 } copy_column;
 
 struct mu_row_copier {
@@ -59,6 +61,8 @@ void mu_row_copier_free(mu_row_copier *copier)
     if (copier == NULL)
         return;
     free_ids(copier);
+    for (uint32_t v = 0; v < copier->part->n_vectors; v++)
+        free(copier->columns[v].plain);
     mu_arena_free(&copier->arena);
     free(copier);
 }
@@ -112,10 +116,26 @@ static mu_code bind(mu_row_copier *copier, mu_part_writer *w, mu_err *err)
 
 /* -------- a block -------- */
 
+static mu_code unpack(copy_column *column, const mu_vector *stored, mu_err *err)
+{
+    size_t size = mu_part_align(mu_vector_plain_bytes(stored));
+    if (size > column->plain_capacity) {
+        free(column->plain);
+        column->plain = aligned_alloc(MU_PART_ALIGN, size);
+        column->plain_capacity = column->plain == NULL ? 0 : size;
+    }
+    if (size > 0 && column->plain == NULL)
+        return mu_fail(err, MU_E_NOMEM, "out of memory for reading a part");
+    mu_vector_unpack(stored, column->plain, &column->vector);
+    return MU_OK;
+}
+
 static mu_code enter_vector(mu_row_copier *copier, uint32_t v, uint32_t block, mu_err *err)
 {
     copy_column *column = &copier->columns[v];
-    MU_TRY(mu_part_any_vector(copier->part, v, block, &column->vector, err));
+    mu_vector stored;
+    MU_TRY(mu_part_any_vector(copier->part, v, block, &stored, err));
+    MU_TRY(unpack(column, &stored, err));
     const mu_vector *vector = &column->vector;
     uint64_t n_bytes = vector->encoding == MU_ENCODING_BYTES ? vector->offsets[vector->n] : 0;
     copier->is_small &= vector->n <= SMALL_LEVEL && n_bytes <= SMALL_VECTOR;
@@ -359,6 +379,8 @@ static mu_code copy_elements(mu_row_copier *copier, uint32_t c, copy_range range
     case MU_ENCODING_BYTES:
         is_done = copy_bytes(copier, column, range);
         break;
+    default:
+        MU_ASSERT(false); /* it was unpacked */
     }
     return is_done ? MU_OK : no_memory(err);
 }
@@ -374,8 +396,8 @@ mu_code mu_row_copier_copy(mu_row_copier *copier, mu_part_writer *w, uint32_t ro
     for (uint32_t i = 0; i < n; i++) {
         mu_identity identity;
         const copy_column *space = &hidden[MU_HIDDEN_NAMESPACE], *value = &hidden[MU_HIDDEN_VALUE];
-        identity.namespace_code = mu_part_string(&space->vector, &space->dictionary, at + i);
-        identity.value = mu_part_string(&value->vector, &value->dictionary, at + i);
+        identity.namespace_code = mu_part_string(&space->vector, &space->dictionary, at + i, NULL);
+        identity.value = mu_part_string(&value->vector, &value->dictionary, at + i, NULL);
         MU_TRY(mu_part_writer_add_identity(w, i, pids[at + i], identity, err));
     }
     copy_range rows = {at, at + n, w->level_sizes[0]};

@@ -136,8 +136,7 @@ mu_code mu_part_events_of_row(const mu_part *part, uint32_t row, uint32_t *out, 
     mu_vector lists;
     uint32_t block = mu_part_block_of_row(part, row), at = row - part->blocks[block].row;
     MU_TRY(mu_part_any_vector(part, part->levels[part->event_level].column, block, &lists, err));
-    if (lists.offsets != NULL)
-        *out = lists.offsets[at + 1] - lists.offsets[at];
+    *out = mu_vector_end(&lists, at) - mu_vector_begin(&lists, at);
     return MU_OK;
 }
 

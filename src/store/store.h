@@ -54,7 +54,12 @@ typedef enum mu_encoding {
                             10^scale */
     MU_ENCODING_CODES,   /* STRING: dictionary codes of `width` bytes (base is 0) */
     MU_ENCODING_BYTES,   /* STRING: `offsets` into `bytes` */
-    MU_ENCODING_OFFSETS  /* LIST, MAP: `offsets` into the elements of the level they open */
+    MU_ENCODING_OFFSETS, /* LIST, MAP: `offsets` into the elements of the level they open */
+    /* packed, which mu_vector_unpack makes one of the above: */
+    MU_ENCODING_UUIDS, /* STRING: texts of UUIDs in lower case, 16 bytes each */
+    MU_ENCODING_RUNS,  /* STRING: codes of `width` bytes, each of a run of elements that ends before
+                          `offsets[run]` */
+    MU_ENCODING_SINGLE /* LIST, MAP: every element has one item: no data */
 } mu_encoding;
 
 /* One column's elements in one block. Pointers reach into the mapped part, are aligned to 64 bytes,
@@ -75,7 +80,19 @@ typedef struct mu_vector {
     bool has_range;
     const uint32_t *offsets; /* BYTES, OFFSETS: n + 1, ascending, offsets[0] = 0 */
     const char *bytes;
+    uint32_t n_runs;       /* RUNS */
+    const uint32_t *ranks; /* packed INTEGER, DOUBLE, DECIMAL, CODES: `data` holds the values of the
+                              elements that are not null alone, and ranks[k] is how many of those
+                              come before element 512 * k; NULL in plain vectors */
 } mu_vector;
+
+/* The memory that the plain form of a packed vector takes, less than 2^32 bytes; 0 when the vector
+ * is plain already. */
+size_t mu_vector_plain_bytes(const mu_vector *vector);
+
+/* The plain form, in `memory` of mu_vector_plain_bytes (aligned to 8 bytes, which its pointers then
+ * are too); of a plain vector a copy. */
+void mu_vector_unpack(const mu_vector *vector, void *memory, mu_vector *out);
 
 /* A part's sorted dictionary of a STRING column (byte order, distinct); n = 0 when it has none. */
 typedef struct mu_dictionary {
@@ -111,7 +128,7 @@ mu_dictionary mu_part_dictionary(const mu_part *part, uint32_t column);
 uint32_t mu_part_child(const mu_part *part, uint32_t column, mu_str name);
 
 /* Checks the block's checksum and structure at first touch (any number of threads), then fills
- * *out. MU_E_CORRUPT names the file, column and block. */
+ * *out, which may be packed. MU_E_CORRUPT names the file, column and block. */
 MU_CHECKED mu_code mu_part_vector(const mu_part *part, uint32_t column, uint32_t block,
                                   mu_vector *out, mu_err *err);
 
@@ -131,7 +148,7 @@ MU_CHECKED mu_code mu_part_identity(const mu_part *part, uint32_t row, mu_identi
                                     mu_err *err);
 
 /* Decodes one whole row (an OBJECT dense in the part's row type; xEvent is a list, never null).
- * Strings point into the mapped part; the rest is in `arena`. */
+ * Strings point into the mapped part or are in `arena`, as the rest is. */
 MU_CHECKED mu_code mu_part_row(const mu_part *part, uint32_t row, mu_arena *arena, mu_value *out,
                                mu_err *err);
 

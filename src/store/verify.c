@@ -108,9 +108,9 @@ static mu_code verify_dead_rows(verifier *v, const mu_catalog_part *row, const m
         mu_vector lists;
         mu_block block = part->blocks[b];
         MU_TRY(mu_part_any_vector(part, part->levels[part->event_level].column, b, &lists, err));
-        for (uint32_t i = 0; lists.offsets != NULL && i < block.n_rows; i++)
+        for (uint32_t i = 0; i < block.n_rows; i++)
             if (mu_bit_get(dead, block.row + i))
-                n_events += lists.offsets[i + 1] - lists.offsets[i];
+                n_events += mu_vector_end(&lists, i) - mu_vector_begin(&lists, i);
     }
     if (n_events != row->n_dead_events)
         report(v, "%s/catalog.db: the dead events of %s are counted wrongly", v->folder,

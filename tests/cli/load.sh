@@ -155,6 +155,16 @@ for kind in messages csv; do
     same "and no file more" "$(find killed -type f | wc -l)" "$(find whole -type f | wc -l)"
 done
 
+# From pipes, by name too, as from the files.
+mkfifo profiles.pipe events.pipe
+cat sample/profiles.ndjson >profiles.pipe &
+cat sample/events.ndjson >events.pipe &
+expect 0 muster load --data piped --memory-max 64M profiles.pipe events.pipe
+wait
+expect 0 muster load --data filed sample/profiles.ndjson sample/events.ndjson
+same "all that the pipes held" "$(count piped true)" "$(count filed true)"
+same "and their events" "$(count piped 'xEvent.count() >= 20')" "$(count filed 'xEvent.count() >= 20')"
+
 # Two at a time on one folder: the second is told who holds it.
 mkfifo held
 exec 9<>held

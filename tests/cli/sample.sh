@@ -47,6 +47,19 @@ for expected in web.webpagedetails.pageViews:590:650 commerce.productViews:180:2
     { [ "$got" -ge "$least" ] && [ "$got" -le "$most" ]; } || fail "$type: $got of 1000 events"
 done
 
+# One kind alone, to a file or to standard output, is the same bytes.
+make_sample --profiles 300 --events 9000 --seed 5 --out alone --format csv --only profiles
+checks=$((checks + 2))
+cmp -s one/profiles.csv alone/profiles.csv || fail "--only profiles writes other profiles"
+[ ! -e alone/events.csv ] || fail "--only profiles writes events"
+make_sample --profiles 300 --events 9000 --seed 5 --out - --format csv --only events
+cp out.txt streamed.csv
+same "all of them" "$(wc -l <one/events.csv)" 9001
+make_sample --profiles 300 --events 9000 --seed 5 --out one --format csv
+cmp -s one/events.csv streamed.csv || fail "--out - writes other events"
+expect 2 muster sample --profiles 3 --events 3 --out -
+expect 2 muster sample --profiles 3 --events 3 --out - --only events --audiences 3
+
 make_sample --profiles 50 --events 3000 --out messages --messages --faults
 matches "messages" "$(head -1 messages/events.ndjson)" \
     '^\{"header":\{"schemaRef".*"body":\{"xdmMeta".*"xdmEntity":\{"_id"'

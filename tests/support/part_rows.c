@@ -1,6 +1,7 @@
 #include "tests/support/part_rows.h"
 
 #include "base/hash.h"
+#include "base/uuid.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -102,6 +103,16 @@ static mu_str repeated(mu_arena *arena, const char *unit, uint32_t n)
     return (mu_str){text, len * n};
 }
 
+static mu_str random_uuid(mu_arena *arena, mu_dice *dice)
+{
+    uint8_t bytes[MU_UUID_BYTES];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)mu_dice_below(dice, 256);
+    char *text = mu_arena_alloc(arena, MU_UUID_LENGTH);
+    mu_uuid_write(bytes, text);
+    return (mu_str){text, MU_UUID_LENGTH};
+}
+
 static mu_str random_text(mu_arena *arena, mu_dice *dice, unsigned manner)
 {
     static const char *const odd[] = {"",
@@ -118,7 +129,11 @@ static mu_str random_text(mu_arena *arena, mu_dice *dice, unsigned manner)
                                       "\x7f\x01",
                                       "\n\r\t"};
     uint32_t pick = mu_dice_below(dice, 13);
-    switch (manner % 6) {
+    switch (manner % 8) {
+    case 6:
+        return random_uuid(arena, dice);
+    case 7:
+        return mu_dice_below(dice, 60) == 0 ? MU_STR("rare") : MU_STR("often");
     case 0:
         return mu_arena_format(arena, "choice-%u", mu_dice_below(dice, 3));
     case 1:
@@ -185,11 +200,16 @@ static double random_double(mu_dice *dice, unsigned manner)
     }
 }
 
-/* One in `n` values of a column is null; 1: all are, 0: none is. */
-static uint32_t null_rate(unsigned manner)
+/* One in `rate` values of a column is null; 1: all are, 0: none is; MOSTLY: all but a few are. */
+#define MOSTLY UINT32_MAX
+
+static bool is_null(mu_dice *dice, unsigned manner)
 {
-    static const uint32_t rates[] = {0, 0, 2, 5, 1, 40};
-    return rates[manner / 7 % 6];
+    static const uint32_t rates[] = {0, 0, 2, 5, 1, 40, MOSTLY};
+    uint32_t rate = rates[manner / 8 % 7];
+    if (rate == MOSTLY)
+        return mu_dice_below(dice, 20) != 0;
+    return rate != 0 && mu_dice_below(dice, rate) == 0;
 }
 
 static mu_value random_value(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name);
@@ -205,9 +225,10 @@ static mu_value random_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
     return value;
 }
 
-static mu_value random_items(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name)
+static mu_value random_items(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name,
+                             bool is_single)
 {
-    uint32_t n = mu_dice_below(dice, 3) == 0 ? 0 : mu_dice_below(dice, 5);
+    uint32_t n = is_single ? 1 : mu_dice_below(dice, 3) == 0 ? 0 : mu_dice_below(dice, 5);
     mu_value *items = MU_NEW_ARRAY(arena, mu_value, n);
     mu_str *keys = MU_NEW_ARRAY(arena, mu_str, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -223,8 +244,7 @@ static mu_value random_items(mu_arena *arena, mu_dice *dice, const mu_type *type
 static mu_value random_value(mu_arena *arena, mu_dice *dice, const mu_type *type, mu_str name)
 {
     unsigned manner = (unsigned)(mu_hash64(name.ptr, name.len, 11) % 100000);
-    uint32_t rate = null_rate(manner);
-    if (rate != 0 && mu_dice_below(dice, rate) == 0)
+    if (is_null(dice, manner))
         return MU_VALUE_NULL;
     switch (type->kind) {
     case MU_TYPE_BOOLEAN:
@@ -242,7 +262,7 @@ static mu_value random_value(mu_arena *arena, mu_dice *dice, const mu_type *type
     case MU_TYPE_OBJECT:
         return random_object(arena, dice, type);
     default:
-        return random_items(arena, dice, type, name);
+        return random_items(arena, dice, type, name, manner / 56 % 4 == 0);
     }
 }
 
@@ -276,6 +296,66 @@ mu_value mu_random_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint
     value.items = fields;
     value.keys = type->field_names;
     return value;
+}
+
+/* -------- columns that the writer packs -------- */
+
+const mu_type *mu_packed_row_type(mu_arena *arena)
+{
+    mu_type *event = MU_NEW(arena, mu_type), *row = MU_NEW(arena, mu_type);
+    mu_type *events = MU_NEW(arena, mu_type), *tags = MU_NEW(arena, mu_type);
+    const mu_type *text = mu_type_of(MU_TYPE_STRING);
+    *tags = (mu_type){.kind = MU_TYPE_LIST, .item = text};
+    *events = (mu_type){.kind = MU_TYPE_LIST, .item = event};
+    for (int i = 0; i < 2; i++) {
+        mu_type *object = i == 0 ? event : row;
+        *object = (mu_type){.kind = MU_TYPE_OBJECT};
+        object->field_names = MU_NEW_ARRAY(arena, mu_str, 7);
+        object->field_types = MU_NEW_ARRAY(arena, const mu_type *, 7);
+        add_field(object, MU_STR("id"), text);
+        add_field(object, MU_STR("someId"), text);
+        add_field(object, MU_STR("amount"), mu_type_of(MU_TYPE_DOUBLE));
+        add_field(object, MU_STR("rare"), text);
+        add_field(object, MU_STR("run"), text);
+        add_field(object, MU_STR("tags"), tags);
+    }
+    add_field(event, MU_STR("timestamp"), mu_type_of(MU_TYPE_TIMESTAMP));
+    add_field(row, MU_STR("xEvent"), events);
+    return row;
+}
+
+static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t number,
+                              mu_value last)
+{
+    mu_value *fields = MU_NEW_ARRAY(arena, mu_value, type->n_fields);
+    mu_value *tag = MU_NEW(arena, mu_value);
+    bool is_rare = mu_dice_below(dice, 20) == 0;
+    *tag = mu_value_string(mu_arena_format(arena, "tag %u", mu_dice_below(dice, 9)));
+    fields[0] = mu_value_string(random_uuid(arena, dice));
+    if (mu_dice_below(dice, 3) != 0)
+        fields[1] = mu_value_string(random_uuid(arena, dice));
+    if (is_rare) {
+        fields[2] = mu_value_double((double)mu_dice_below(dice, 100000) / 100);
+        fields[3] = mu_value_string(mu_arena_format(arena, "rare %u", mu_dice_below(dice, 5)));
+    }
+    fields[4] = mu_value_string(mu_arena_format(arena, "run %u", number / 50 % 300));
+    fields[5] = (mu_value){.kind = MU_TYPE_LIST, .n = 1, .items = tag};
+    fields[6] = last;
+    mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
+    value.items = fields;
+    value.keys = type->field_names;
+    return value;
+}
+
+mu_value mu_packed_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t number)
+{
+    const mu_type *event = type->field_types[6]->item;
+    mu_value *items = MU_NEW_ARRAY(arena, mu_value, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        items[i] = packed_object(arena, dice, event, number * 3 + i,
+                                 mu_value_timestamp(1700000000000 + number + i));
+    mu_value events = {.kind = MU_TYPE_LIST, .n = 3, .items = items};
+    return packed_object(arena, dice, type, number, events);
 }
 
 static int compare_mixed(const void *a, const void *b)

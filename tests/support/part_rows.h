@@ -20,6 +20,10 @@ mu_value mu_random_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint
 uint32_t *mu_random_pids(mu_arena *arena, mu_dice *dice, uint32_t n, uint32_t limit);
 
 /* The identity that tests give to a pid. */
+/* Rows whose columns the writer packs in every way it has, in order from number 0. */
+const mu_type *mu_packed_row_type(mu_arena *arena);
+mu_value mu_packed_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t number);
+
 mu_identity mu_identity_of_pid(mu_arena *arena, uint32_t pid);
 
 /* A new empty folder below the system's folder for temporary files, and its removal with all it

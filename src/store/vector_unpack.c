@@ -1,0 +1,122 @@
+/* Packed vectors made plain. They were checked at first touch: nothing here leaves area or memory.
+ */
+#include "store/part_int.h"
+
+/* So many bytes past the end of anything plain may be read. */
+#define PADDING 64u
+
+static uint64_t offsets_bytes(const mu_vector *vector)
+{
+    return mu_part_align(((uint64_t)vector->n + 1) * 4);
+}
+
+size_t mu_vector_plain_bytes(const mu_vector *vector)
+{
+    uint64_t n = vector->n;
+    switch (vector->encoding) {
+    case MU_ENCODING_UUIDS:
+        return offsets_bytes(vector) + (n - vector->n_null) * MU_UUID_LENGTH + PADDING;
+    case MU_ENCODING_RUNS:
+        return n * vector->width + PADDING;
+    case MU_ENCODING_SINGLE:
+        return offsets_bytes(vector) + PADDING;
+    default:
+        return vector->ranks == NULL ? 0 : n * vector->width + PADDING;
+    }
+}
+
+static bool has_value(const mu_vector *vector, uint32_t at)
+{
+    return vector->valid == NULL || mu_bit_get(vector->valid, at);
+}
+
+static void unpack_uuids(const mu_vector *vector, void *memory, mu_vector *out)
+{
+    uint32_t *offsets = memory, end = 0;
+    char *bytes = (char *)memory + offsets_bytes(vector);
+    const uint8_t *uuid = vector->data;
+    offsets[0] = 0;
+    for (uint32_t i = 0; i < vector->n; i++, uuid += MU_UUID_BYTES) {
+        if (has_value(vector, i)) {
+            mu_uuid_write(uuid, bytes + end);
+            end += MU_UUID_LENGTH;
+        }
+        offsets[i + 1] = end;
+    }
+    out->encoding = MU_ENCODING_BYTES;
+    out->data = NULL;
+    out->offsets = offsets;
+    out->bytes = bytes;
+}
+
+static void unpack_single(const mu_vector *vector, void *memory, mu_vector *out)
+{
+    uint32_t *offsets = memory;
+    for (uint32_t i = 0; i <= vector->n; i++)
+        offsets[i] = i;
+    out->encoding = MU_ENCODING_OFFSETS;
+    out->offsets = offsets;
+}
+
+#define DEFINE_UNPACK(type)                                                                        \
+    static void unpack_runs_##type(const mu_vector *vector, type *to)                              \
+    {                                                                                              \
+        const type *codes = vector->data;                                                          \
+        for (uint32_t run = 0, i = 0; run < vector->n_runs; run++)                                 \
+            for (type code = codes[run]; i < vector->offsets[run]; i++)                            \
+                to[i] = code;                                                                      \
+    }                                                                                              \
+    static void spread_##type(const mu_vector *vector, type *to)                                   \
+    {                                                                                              \
+        const type *next = vector->data;                                                           \
+        memset(to, 0, (size_t)vector->n * sizeof(type));                                           \
+        for (size_t w = 0; w < mu_bits_words(vector->n); w++)                                      \
+            for (uint64_t bits = vector->valid[w]; bits != 0; bits &= bits - 1)                    \
+                to[w * 64 + (size_t)__builtin_ctzll(bits)] = *next++;                              \
+    }
+
+DEFINE_UNPACK(uint8_t)
+DEFINE_UNPACK(uint16_t)
+DEFINE_UNPACK(uint32_t)
+DEFINE_UNPACK(uint64_t)
+
+/* Calls the function of the vector's width; runs of 8 bytes do not exist. */
+#define BY_WIDTH(function)                                                                         \
+    switch (vector->width) {                                                                       \
+    case 1:                                                                                        \
+        function##_uint8_t(vector, memory);                                                        \
+        break;                                                                                     \
+    case 2:                                                                                        \
+        function##_uint16_t(vector, memory);                                                       \
+        break;                                                                                     \
+    case 4:                                                                                        \
+        function##_uint32_t(vector, memory);                                                       \
+        break;                                                                                     \
+    default:                                                                                       \
+        function##_uint64_t(vector, memory);                                                       \
+    }
+
+void mu_vector_unpack(const mu_vector *vector, void *memory, mu_vector *out)
+{
+    *out = *vector;
+    if (mu_vector_plain_bytes(vector) == 0)
+        return;
+    switch (vector->encoding) {
+    case MU_ENCODING_UUIDS:
+        unpack_uuids(vector, memory, out);
+        return;
+    case MU_ENCODING_SINGLE:
+        unpack_single(vector, memory, out);
+        return;
+    case MU_ENCODING_RUNS:
+        BY_WIDTH(unpack_runs)
+        out->encoding = MU_ENCODING_CODES;
+        out->offsets = NULL;
+        out->n_runs = 0;
+        break;
+    default:
+        BY_WIDTH(spread)
+        out->ranks = NULL;
+    }
+    out->data = memory;
+}
