@@ -26,7 +26,6 @@ typedef struct kernel_set {
     /* bit i: x[i] = x[i + 1], x[i] > x[i + 1]; the last bit compares with what lies past the end */
     void (*neighbours_32)(const uint32_t *x, size_t n, uint64_t *equal, uint64_t *greater);
 
-    size_t (*count_bits)(const uint64_t *bits, size_t words);
     void (*and_words)(const uint64_t *a, const uint64_t *b, size_t words, uint64_t *out);
     void (*or_words)(const uint64_t *a, const uint64_t *b, size_t words, uint64_t *out);
     void (*not_bits)(const uint64_t *a, size_t n, uint64_t *out);
