@@ -222,19 +222,32 @@ static bool fix_trailing(plan_exclusion *trailing, uint32_t n)
     return true;
 }
 
-/* Could a search over that many items, all of which satisfy all conditions, be that long? */
+/* Nothing between the elements: the reference evaluator takes the earliest match of each. */
+static bool is_greedy(const plan_chain *chain)
+{
+    for (uint32_t e = 0; e < chain->n_elements; e++)
+        if (chain->elements[e].n_gaps > 0 || chain->elements[e].n_excluded > 0)
+            return false;
+    return chain->n_trailing == 0;
+}
+
+/* Could a search over that many items, all of which satisfy all conditions, be that long? As
+ * chain_may_trip. */
 static bool can_trip(const plan_chain *chain, uint32_t n_items)
 {
-    double n = n_items, before = 1, steps = 0;
+    double n = n_items, pairs = n, steps = 0;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
         double tests = 1;
         for (uint32_t x = 0; x < chain->elements[e].n_excluded; x++)
             if (chain->elements[e].excluded[x].when != NULL)
                 tests += n;
-        steps += before * n * tests;
-        before = n + 1;
+        pairs = chain->is_greedy || e == 0 ? n : n * n;
+        steps += pairs * tests;
     }
-    return steps + before * n * chain->n_trailing > MU_CHAIN_STEPS_MAX;
+    for (uint32_t x = 0; x < chain->n_trailing; x++)
+        if (chain->trailing[x].when != NULL)
+            steps += pairs * n;
+    return steps > MU_CHAIN_STEPS_MAX;
 }
 
 static uint32_t items_without_trip(const plan_chain *chain)
@@ -273,6 +286,7 @@ static uint32_t compile_sequence(chain_compiler *cc)
                           .elements = s.elements,
                           .n_trailing = s.n_excluded,
                           .trailing = s.excluded};
+    chain->is_greedy = is_greedy(chain);
     chain->items_max = items_without_trip(chain);
     if (is_date)
         chain->time = plan_scale(c->plan, compiled_numeric(c, cc->time), true);

@@ -148,6 +148,7 @@ typedef struct plan_chain {
     /* Gaps are fixed spans, every count is 1, and between elements there are either spans with a
      * beginning or exclusions: the anchors of all owners can be found together. */
     bool on_bitmaps;
+    bool is_greedy;     /* nothing stands between the elements */
     uint32_t items_max; /* no search over so few items can exceed the step guard */
     uint32_t n_elements;
     const plan_chain_element *elements;

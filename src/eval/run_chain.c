@@ -257,10 +257,15 @@ static const uint64_t *find_hard(const chain_run *r)
     return hard != NULL ? hard : r->order->hard;
 }
 
-/* Some event for every element: else no owner matches, and no search takes a step. */
+static bool has_first(const chain_run *r)
+{
+    return bits_any(r->w->values[r->chain->elements[0].bits].bits, r->n_items);
+}
+
+/* Some event for every element: else no owner matches, however long the search. */
 static bool can_match(const chain_run *r)
 {
-    for (uint32_t e = 0; e < r->chain->n_elements; e++)
+    for (uint32_t e = 1; e < r->chain->n_elements; e++)
         if (!bits_any(r->w->values[r->chain->elements[e].bits].bits, r->n_items))
             return false;
     return true;
@@ -283,20 +288,22 @@ mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     r.n_owners = n;
     r.out = worker_bits(w, n);
     w->values[id].bits = r.out;
-    if (!can_match(&r))
+    if (!has_first(&r)) /* no search takes a step */
         return MU_OK;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     MU_TRY(worker_order(w, node, &r.order));
     if (!node->chain->on_bitmaps)
         return run_all_owners(w, id, node, r.order, n, r.out);
     r.pair = pair;
-    MU_TRY(worker_owner_of(w, node->level, node->item_level, &r.owner_of));
-    uint64_t *first = worker_raw_bits(w, r.n_items), *second = worker_raw_bits(w, r.n_items);
-    r.anchors = first;
-    r.candidates = second;
-    run_on_bitmaps(&r);
-    worker_give_bits(w, first, r.n_items);
-    worker_give_bits(w, second, r.n_items);
+    if (can_match(&r)) {
+        MU_TRY(worker_owner_of(w, node->level, node->item_level, &r.owner_of));
+        uint64_t *first = worker_raw_bits(w, r.n_items), *second = worker_raw_bits(w, r.n_items);
+        r.anchors = first;
+        r.candidates = second;
+        run_on_bitmaps(&r);
+        worker_give_bits(w, first, r.n_items);
+        worker_give_bits(w, second, r.n_items);
+    }
     const uint64_t *hard = find_hard(&r);
     return hard == NULL ? MU_OK : run_chain_owners(w, id, node, r.order, hard, n, r.out);
 }

@@ -264,11 +264,11 @@ static double count_between(const worker *w, uint32_t node, uint32_t from, uint3
     return (double)count;
 }
 
-/* At least the reference evaluator's steps: pairs of neighbouring candidates, and for exclusions
- * with a relative window every pair tests their events too. */
+/* At least the reference evaluator's steps (docs/decisions/0030): an event is tested once after
+ * each anchor of the element before, with the events of an exclusion that has a relative window. */
 bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to)
 {
-    double before = 1, steps = 0;
+    double before = 1, pairs = 1, steps = 0;
     if (to - from <= chain->items_max)
         return false;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
@@ -277,12 +277,123 @@ bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uin
         for (uint32_t x = 0; x < element->n_excluded; x++)
             if (element->excluded[x].when != NULL)
                 tests += count_between(w, element->excluded[x].bits, from, to);
-        steps += before * here * tests;
-        before = here + 1;
+        pairs = chain->is_greedy ? here : before * here;
+        steps += pairs * tests;
+        before = here;
     }
     for (uint32_t x = 0; x < chain->n_trailing; x++)
-        steps += before * count_between(w, chain->trailing[x].bits, from, to);
+        if (chain->trailing[x].when != NULL)
+            steps += pairs * count_between(w, chain->trailing[x].bits, from, to);
     return steps > MU_CHAIN_STEPS_MAX;
+}
+
+/* -------- the reference evaluator's search, step by step, over times -------- */
+
+typedef enum search_end { SEARCH_FOUND, SEARCH_FAILED, SEARCH_TRIPPED } search_end;
+
+/* Where the search stands in an element. */
+typedef struct search_place {
+    const condition *own;
+    int64_t previous_ms; /* of the anchor before; BEGINNING */
+    uint32_t previous;   /* its place among the times of the element before */
+    uint32_t next;       /* the next time to test */
+    uint8_t *failed;     /* per anchor before: nothing from here on fits */
+} search_place;
+
+/* How many of the times are at most, or less than, `t_ms`. */
+static uint32_t count_until(const times *in, int64_t t_ms, bool or_equal)
+{
+    uint32_t low = 0, high = in->n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (in->at[middle] < t_ms || (or_equal && in->at[middle] == t_ms))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool lies_between(const times *excluded, int64_t after_ms, int64_t before_ms)
+{
+    return count_until(excluded, after_ms, true) < count_until(excluded, before_ms, false);
+}
+
+static bool step_holds(const plan_chain_element *element, const search_place *here, int64_t t_ms)
+{
+    if (element->has_gap && here->previous_ms != BEGINNING &&
+        (t_ms - here->previous_ms < element->gap_lo_ms ||
+         t_ms - here->previous_ms > element->gap_hi_ms))
+        return false;
+    for (uint32_t x = 0; x < element->n_excluded; x++)
+        if (lies_between(&here->own[1 + x].times, here->previous_ms, t_ms))
+            return false;
+    return true;
+}
+
+static void enter_place(search_place *here, const search_place *before)
+{
+    here->previous = before->next - 1;
+    here->previous_ms = before->own->times.at[here->previous];
+    here->next = count_until(&here->own->times, here->previous_ms, true);
+}
+
+static bool end_holds(const matcher *m, const search_place *last)
+{
+    const condition *own = last->own + 1 + m->chain->elements[m->chain->n_elements - 1].n_excluded;
+    int64_t anchor_ms = last->own->times.at[last->next - 1];
+    for (uint32_t x = 0; x < m->chain->n_trailing; x++)
+        if (lies_between(&own[x].times, anchor_ms, END))
+            return false;
+    return true;
+}
+
+static search_place *prepare_places(matcher *m)
+{
+    const condition *own = m->conditions;
+    uint32_t n = m->chain->n_elements;
+    search_place *places = MU_NEW_ARRAY(&m->w->row_arena, search_place, n);
+    for (uint32_t e = 0; e < n; e++) {
+        places[e] = (search_place){.own = own, .previous_ms = BEGINNING};
+        if (e > 0)
+            places[e].failed =
+                MU_NEW_ARRAY(&m->w->row_arena, uint8_t, (size_t)places[e - 1].own->times.n + 1);
+        own += 1 + m->chain->elements[e].n_excluded;
+    }
+    return places;
+}
+
+/* For chains on bitmaps without windows behind them: steps as docs/decisions/0030 counts them. A
+ * place's anchor is the time before its `next`. */
+static search_end search_steps(matcher *m)
+{
+    search_place *places = prepare_places(m);
+    uint32_t at = 0, n_steps = 0;
+    for (;;) {
+        search_place *here = &places[at];
+        bool has_anchor = false;
+        while (!has_anchor && here->next < here->own->times.n) {
+            int64_t t_ms = here->own->times.at[here->next++];
+            if (++n_steps > MU_CHAIN_STEPS_MAX)
+                return SEARCH_TRIPPED;
+            has_anchor = step_holds(&m->chain->elements[at], here, t_ms);
+        }
+        if (has_anchor && at + 1 == m->chain->n_elements) {
+            if (end_holds(m, here))
+                return SEARCH_FOUND;
+            continue;
+        }
+        if (has_anchor) {
+            enter_place(&places[++at], here);
+            if (places[at].failed[places[at].previous] == 0)
+                continue;
+        } else if (m->chain->is_greedy || at == 0) {
+            return SEARCH_FAILED;
+        } else {
+            here->failed[here->previous] = 1;
+        }
+        at--;
+    }
 }
 
 /* Has it an event for every element? */
@@ -297,14 +408,30 @@ static bool is_candidate(const matcher *m)
     return true;
 }
 
+/* Windows of exclusions are steps too, in an order that the plan does not keep. */
+static bool can_count_steps(const plan_chain *chain)
+{
+    for (uint32_t x = 0; x < chain->n_trailing; x++)
+        if (chain->trailing[x].when != NULL)
+            return false;
+    return chain->on_bitmaps;
+}
+
 static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_t owner,
                          uint64_t *out)
 {
     mu_bit_clear(out, owner);
     mu_arena_reset(&m->w->row_arena);
-    if (!gather_all(m) || chain_may_trip(m->w, m->chain, m->from, m->to))
+    search_end end = SEARCH_TRIPPED;
+    if (gather_all(m)) {
+        if (!chain_may_trip(m->w, m->chain, m->from, m->to))
+            end = is_candidate(m) && matches(m) ? SEARCH_FOUND : SEARCH_FAILED;
+        else if (can_count_steps(m->chain))
+            end = search_steps(m);
+    }
+    if (end == SEARCH_TRIPPED)
         return worker_bail_element(m->w, id, node->level, owner);
-    if (is_candidate(m) && matches(m))
+    if (end == SEARCH_FOUND)
         mu_bit_set(out, owner);
     return MU_OK;
 }
