@@ -113,6 +113,13 @@ static void note(mu_encoder *e, uint32_t node, mu_seen_kind kind, uint8_t cell_k
     e->seen[e->n_seen++] = (mu_seen){.node = node, .kind = (uint8_t)kind, .cell_kinds = cell_kinds};
 }
 
+void mu_encode_object_end(mu_encoder *encoder, uint32_t node)
+{
+    if (encoder->shape->nodes[node].known == NULL)
+        note(encoder, node, MU_SEEN_OBJECT, 0);
+    mu_encode_end(encoder);
+}
+
 /* -------- failures -------- */
 
 static const char *const json_kind_names[] = {

@@ -174,6 +174,8 @@ void mu_encoder_begin(mu_encoder *encoder); /* forgets the record before */
 void mu_encode_tag(mu_encoder *encoder, mu_tag tag);
 void mu_encode_node(mu_encoder *encoder, uint32_t node);
 void mu_encode_end(mu_encoder *encoder); /* of an OBJECT */
+/* The same, of an object that has fields: a node that is new becomes an object by it. */
+void mu_encode_object_end(mu_encoder *encoder, uint32_t node);
 void mu_encode_map(mu_encoder *encoder, uint32_t n);
 void mu_encode_key(mu_encoder *encoder, mu_str key);
 
