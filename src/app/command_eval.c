@@ -11,6 +11,7 @@
 /* One evaluation, from the options to the counts. */
 typedef struct eval_run {
     mu_invocation *invocation;
+    mu_arena *arena; /* lives as long as one run */
     mu_data data;
     const mu_entity *profiles; /* NULL when there are none */
     bool excludes_opt_out;
@@ -21,8 +22,9 @@ typedef struct eval_run {
     uint64_t *counts;       /* by audience, then those who are left out */
     mu_member_set *members; /* of the only audience; NULL unless --ids */
     mu_job_counters counters;
-    double job_ms, run_ms; /* of the last run */
-    uint32_t n_runs;
+    mu_audience_rules rules;           /* of the last run, with --file */
+    double compile_ms, job_ms, run_ms; /* of the last run: text to bound rules, plan, the rest */
+    uint32_t n_runs, n_done;
     double *runs_ms;
 } eval_run;
 
@@ -71,8 +73,8 @@ static void find_exclusion(eval_run *run)
     run->excludes_opt_out =
         strcmp(mu_option_text(options, MU_OPTION_OPT_OUT, "include"), "exclude") == 0;
     run->events_max = mu_option_number(options, MU_OPTION_EVENTS_MAX, -1);
-    mu_exclusion_rules_make(run->invocation->arena, mu_snapshot_schema(run->data.snapshot),
-                            run->events_max, &run->excluded);
+    mu_exclusion_rules_make(run->arena, mu_snapshot_schema(run->data.snapshot), run->events_max,
+                            &run->excluded);
     if (!run->excludes_opt_out)
         run->excluded.opt_out = NULL;
     if (run->excluded.opt_out == NULL)
@@ -85,8 +87,7 @@ static mu_job_audience *with_exclusion(const eval_run *run, uint32_t n,
                                        uint32_t places[N_COUNTED])
 {
     const mu_pql *const counted[N_COUNTED] = {run->excluded.opt_out, run->excluded.many_events};
-    mu_job_audience *all =
-        MU_NEW_ARRAY(run->invocation->arena, mu_job_audience, (size_t)n + N_COUNTED);
+    mu_job_audience *all = MU_NEW_ARRAY(run->arena, mu_job_audience, (size_t)n + N_COUNTED);
     *n_all = n;
     for (uint32_t i = 0; i < n; i++) {
         all[i] = audiences[i];
@@ -127,34 +128,55 @@ static void settle_counts(eval_run *run, const uint32_t places[N_COUNTED])
 
 static mu_exit run_job(eval_run *run, const mu_job_audience *audiences, uint32_t n)
 {
-    mu_arena *arena = run->invocation->arena;
     uint32_t n_all, places[N_COUNTED];
     find_exclusion(run);
     const mu_job_audience *all = with_exclusion(run, n, audiences, &n_all, places);
     run->n_audiences = n;
-    run->n_runs = (uint32_t)mu_option_number(&run->invocation->options, MU_OPTION_RUNS, 1);
-    run->runs_ms = MU_NEW_ARRAY(arena, double, run->n_runs);
-    run->counts = MU_NEW_ARRAY(arena, uint64_t, (size_t)n + N_COUNTED);
+    run->counts = MU_NEW_ARRAY(run->arena, uint64_t, (size_t)n + N_COUNTED);
     mu_progress progress;
     mu_job_options options = job_options_of(run);
     options.progress = mu_progress_update;
     options.progress_context = &progress;
     mu_err err;
-    mu_code code = MU_OK;
     mu_progress_begin(&progress, "eval", " profiles");
-    for (uint32_t r = 0; r < run->n_runs && code == MU_OK; r++) {
-        code = run_once(run, &options, n_all, all, &err);
-        run->runs_ms[r] = run->job_ms + run->run_ms;
-    }
+    mu_code code = run_once(run, &options, n_all, all, &err);
     mu_progress_end(&progress);
     if (code != MU_OK)
         return mu_report(&err);
     settle_counts(run, places);
-    say_counters(run);
     return MU_EXIT_DONE;
 }
 
-/* With --runs: how long each took, planning included. */
+static bool is_last_run(const eval_run *run)
+{
+    return run->n_done + 1 == run->n_runs;
+}
+
+/* Evaluates as often as --runs says, each time from the text on; tells results of the last time. */
+static mu_exit repeat(eval_run *run, mu_str text, mu_exit (*evaluate)(eval_run *, mu_str),
+                      mu_exit (*print)(const eval_run *))
+{
+    mu_exit status = MU_EXIT_DONE;
+    run->n_runs = (uint32_t)mu_option_number(&run->invocation->options, MU_OPTION_RUNS, 1);
+    run->runs_ms = MU_NEW_ARRAY(run->invocation->arena, double, run->n_runs);
+    for (run->n_done = 0; run->n_done < run->n_runs && status == MU_EXIT_DONE; run->n_done++) {
+        mu_arena arena;
+        mu_arena_init(&arena, SIZE_MAX);
+        run->arena = &arena;
+        run->rules = (mu_audience_rules){0};
+        status = evaluate(run, text);
+        run->runs_ms[run->n_done] = run->compile_ms + run->job_ms + run->run_ms;
+        if (status == MU_EXIT_DONE && is_last_run(run)) {
+            say_counters(run);
+            status = print(run);
+        }
+        mu_audience_rules_free(&run->rules);
+        mu_arena_free(&arena);
+    }
+    return status;
+}
+
+/* With --runs: how long each took, from the text of the rules to the counts. */
 static void write_runs(const eval_run *run, mu_json_writer *writer)
 {
     if (!run->invocation->options.values[MU_OPTION_RUNS].is_set)
@@ -216,7 +238,7 @@ static void print_count(const eval_run *run)
     mu_json_name(&writer, MU_STR("profiles"));
     mu_json_integer(&writer, (int64_t)run->counters.n_profiles);
     mu_json_name(&writer, MU_STR("ms"));
-    mu_json_double(&writer, mu_rounded(run->job_ms + run->run_ms, 1000));
+    mu_json_double(&writer, mu_rounded(run->compile_ms + run->job_ms + run->run_ms, 1000));
     write_runs(run, &writer);
     mu_json_end_object(&writer);
     mu_buf_add_char(&buf, '\n');
@@ -224,31 +246,36 @@ static void print_count(const eval_run *run)
     mu_buf_free(&buf);
 }
 
-static mu_exit compile(const eval_run *run, const char *expression, const mu_pql **out)
+/* What is wrong with the rule is told once, whatever the number of runs. */
+static mu_exit compile(const eval_run *run, mu_str expression, const mu_pql **out)
 {
-    mu_arena *arena = run->invocation->arena;
     mu_pql_diagnostics diagnostics;
-    mu_pql_diagnostics_init(&diagnostics, arena);
-    bool ok = mu_rule_compile(arena, mu_str_from(expression),
-                              mu_snapshot_schema(run->data.snapshot), true, out, &diagnostics);
-    mu_rule_print_diagnostics(&diagnostics, mu_str_from(expression), stderr);
+    mu_pql_diagnostics_init(&diagnostics, run->arena);
+    bool ok = mu_rule_compile(run->arena, expression, mu_snapshot_schema(run->data.snapshot), true,
+                              out, &diagnostics);
+    if (run->n_done == 0)
+        mu_rule_print_diagnostics(&diagnostics, expression, stderr);
     return ok ? MU_EXIT_DONE : MU_EXIT_INPUT;
 }
 
-static mu_exit eval_one(eval_run *run, const char *expression)
+static mu_exit evaluate_one(eval_run *run, mu_str expression)
 {
     mu_job_audience audience = {.id = MU_STR("")};
-    mu_member_set members;
+    int64_t start_ns = mu_monotonic_ns();
     mu_exit status = compile(run, expression, &audience.query);
     if (status != MU_EXIT_DONE)
         return status;
+    run->compile_ms = (double)(mu_monotonic_ns() - start_ns) / 1e6;
     if (mu_option_flag(&run->invocation->options, MU_OPTION_IDS)) {
-        mu_member_set_init(&members, run->invocation->arena, run->profiles);
-        run->members = &members;
+        run->members = MU_NEW(run->arena, mu_member_set);
+        mu_member_set_init(run->members, run->arena, run->profiles);
     }
-    status = run_job(run, &audience, 1);
-    if (status == MU_EXIT_DONE && run->members != NULL)
-        status = print_ids(run);
+    return run_job(run, &audience, 1);
+}
+
+static mu_exit print_one(const eval_run *run)
+{
+    mu_exit status = run->members != NULL ? print_ids(run) : MU_EXIT_DONE;
     if (status == MU_EXIT_DONE)
         print_count(run);
     return status;
@@ -298,7 +325,8 @@ static mu_exit explain(eval_run *run, const char *expression, const char *identi
 {
     mu_job_audience audience = {.id = MU_STR("")};
     mu_row_place place;
-    mu_exit status = compile(run, expression, &audience.query);
+    run->arena = run->invocation->arena;
+    mu_exit status = compile(run, mu_str_from(expression), &audience.query);
     if (status == MU_EXIT_DONE)
         status = find_profile(run, identity, &place);
     if (status != MU_EXIT_DONE)
@@ -321,8 +349,9 @@ static mu_exit explain(eval_run *run, const char *expression, const char *identi
 
 /* -------- a file of audiences -------- */
 
-static void print_audiences(const eval_run *run, const mu_audience_rules *rules)
+static void print_audiences(const eval_run *run)
 {
+    const mu_audience_rules *rules = &run->rules;
     mu_buf buf;
     mu_json_writer writer;
     mu_buf_init(&buf, SIZE_MAX);
@@ -347,7 +376,7 @@ static void print_audiences(const eval_run *run, const mu_audience_rules *rules)
     mu_buf_free(&buf);
 }
 
-static void print_file_summary(const eval_run *run, double compile_ms)
+static void print_file_summary(const eval_run *run)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -363,7 +392,7 @@ static void print_file_summary(const eval_run *run, double compile_ms)
     mu_json_name(&writer, MU_STR("events"));
     mu_json_integer(&writer, (int64_t)run->counters.n_events);
     mu_json_name(&writer, MU_STR("compileMs"));
-    mu_json_double(&writer, mu_rounded(compile_ms + run->job_ms, 1000));
+    mu_json_double(&writer, mu_rounded(run->compile_ms + run->job_ms, 1000));
     mu_json_name(&writer, MU_STR("evalMs"));
     mu_json_double(&writer, mu_rounded(run->run_ms, 1000));
     mu_json_name(&writer, MU_STR("threads"));
@@ -377,15 +406,27 @@ static void print_file_summary(const eval_run *run, double compile_ms)
     mu_buf_free(&buf);
 }
 
-static mu_exit eval_rules(eval_run *run, mu_audience_rules *rules, int64_t start_ns)
+static mu_exit evaluate_file(eval_run *run, mu_str text)
 {
-    mu_job_audience *audiences = mu_audience_rules_job(run->invocation->arena, rules);
-    double compile_ms = (double)(mu_monotonic_ns() - start_ns) / 1e6;
-    mu_exit status = run_job(run, audiences, rules->n_valid);
-    if (status != MU_EXIT_DONE)
-        return status;
-    print_audiences(run, rules);
-    print_file_summary(run, compile_ms);
+    int64_t start_ns = mu_monotonic_ns();
+    FILE *file = fmemopen((void *)(uintptr_t)text.ptr, text.len, "r");
+    if (file == NULL) {
+        mu_say("not enough memory for the rules");
+        return MU_EXIT_SYSTEM;
+    }
+    mu_audience_rules_read(run->arena, file, mu_snapshot_schema(run->data.snapshot), run->n_threads,
+                           &run->rules);
+    fclose(file);
+    mu_job_audience *audiences = mu_audience_rules_job(run->arena, &run->rules);
+    run->compile_ms = (double)(mu_monotonic_ns() - start_ns) / 1e6;
+    return run_job(run, audiences, run->rules.n_valid);
+}
+
+static mu_exit print_file(const eval_run *run)
+{
+    const mu_audience_rules *rules = &run->rules;
+    print_audiences(run);
+    print_file_summary(run);
     if (rules->n_valid == rules->n)
         return MU_EXIT_DONE;
     mu_say("%u of %u audiences have an error", rules->n - rules->n_valid, rules->n);
@@ -394,25 +435,27 @@ static mu_exit eval_rules(eval_run *run, mu_audience_rules *rules, int64_t start
 
 static mu_exit eval_file(eval_run *run, const char *path)
 {
-    mu_arena *arena = run->invocation->arena;
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (file == NULL) {
         mu_say("cannot read %s: %s", path, strerror(errno));
         return MU_EXIT_INPUT;
     }
-    int64_t start_ns = mu_monotonic_ns();
-    mu_audience_rules rules;
-    mu_audience_rules_read(arena, file, mu_snapshot_schema(run->data.snapshot), run->n_threads,
-                           &rules);
-    bool read_failed = ferror(file) != 0;
+    mu_buf text;
+    mu_buf_init(&text, SIZE_MAX);
+    for (size_t n = 1; n > 0;) {
+        char *room = mu_buf_reserve(&text, 1 << 16);
+        n = room == NULL ? 0 : fread(room, 1, 1 << 16, file);
+        text.len += n;
+    }
+    bool read_failed = ferror(file) != 0 || text.failed;
     if (file != stdin)
         fclose(file);
     mu_exit status = MU_EXIT_SYSTEM;
     if (read_failed)
         mu_say("reading %s failed", path);
     else
-        status = eval_rules(run, &rules, start_ns);
-    mu_audience_rules_free(&rules);
+        status = repeat(run, mu_buf_str(&text), evaluate_file, print_file);
+    mu_buf_free(&text);
     return status;
 }
 
@@ -474,7 +517,7 @@ static mu_exit run(mu_invocation *invocation)
     else if (identity != NULL)
         status = explain(&run, options->arguments[0], identity);
     else
-        status = eval_one(&run, options->arguments[0]);
+        status = repeat(&run, mu_str_from(options->arguments[0]), evaluate_one, print_one);
     mu_data_close(&run.data);
     return status;
 }

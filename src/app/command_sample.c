@@ -80,6 +80,7 @@ static mu_exit run(mu_invocation *invocation)
         .with_faults = mu_option_flag(options, MU_OPTION_FAULTS),
         .skips_profiles = strcmp(only, "events") == 0,
         .skips_events = strcmp(only, "profiles") == 0,
+        .is_wide = mu_option_flag(options, MU_OPTION_WIDE),
         .org = mu_option_text(options, MU_OPTION_ORG, "5F2B0A1C3D4E5F60A49C0D1E@AdobeOrg"),
         .n_threads = mu_options_threads(options),
         .progress = mu_progress_update,
@@ -93,6 +94,8 @@ static mu_exit run(mu_invocation *invocation)
     uint64_t n_audiences = (uint64_t)mu_option_number(options, MU_OPTION_AUDIENCES, 0);
     if (is_stream && (only[0] == '\0' || n_audiences > 0))
         return mu_usage_error(invocation->command, "--out - needs --only and takes no --audiences");
+    if (sample.is_wide && !sample.is_csv)
+        return mu_usage_error(invocation->command, "--wide goes with --format csv only");
     if (sample.is_csv && sample.as_messages)
         return mu_usage_error(invocation->command, "--messages goes with --format ndjson only");
     if (strlen(sample.org) > ORG_LENGTH_MAX || strpbrk(sample.org, "\"\\") != NULL)
@@ -107,6 +110,8 @@ static mu_exit run(mu_invocation *invocation)
     mu_err err;
     mu_code code = mu_sample_write(&sample, is_stream ? NULL : folder, &summary, &err);
     mu_progress_end(&progress);
+    if (code == MU_OK && sample.is_wide && !is_stream)
+        code = mu_sample_wide_write(folder, &err);
     if (code == MU_OK)
         code = write_audiences(folder, sample.seed, n_audiences, &err);
     if (code != MU_OK)
@@ -129,10 +134,9 @@ static const char *const paragraphs[] = {
     "how many, which files, how many bytes, how long; with --out - nothing but the records.",
     NULL};
 static const mu_option options_taken[] = {
-    MU_OPTION_PROFILES,      MU_OPTION_EVENTS,   MU_OPTION_SEED,
-    MU_OPTION_UNTIL,         MU_OPTION_OUT,      MU_OPTION_ONLY,
-    MU_OPTION_SAMPLE_FORMAT, MU_OPTION_MESSAGES, MU_OPTION_FAULTS,
-    MU_OPTION_AUDIENCES,     MU_OPTION_NOW};
+    MU_OPTION_PROFILES, MU_OPTION_EVENTS, MU_OPTION_SEED,          MU_OPTION_UNTIL,
+    MU_OPTION_OUT,      MU_OPTION_ONLY,   MU_OPTION_SAMPLE_FORMAT, MU_OPTION_MESSAGES,
+    MU_OPTION_FAULTS,   MU_OPTION_WIDE,   MU_OPTION_AUDIENCES,     MU_OPTION_NOW};
 static const mu_example examples[] = {
     {"A thousand profiles with twenty events each, as JSON lines.",
      "muster sample --profiles 1000 --events 20000 --out sample"},

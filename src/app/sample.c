@@ -109,13 +109,15 @@ static mu_code run_rounds(generator *g, size_t round_chunks, mu_sample_summary *
     return MU_OK;
 }
 
-static mu_code write_header(int fd, void (*put)(mu_buf *), mu_sample_summary *summary, mu_err *err)
+static mu_code write_header(const mu_sample_options *options, int fd,
+                            void (*put)(const mu_sample_options *, mu_buf *),
+                            mu_sample_summary *summary, mu_err *err)
 {
     mu_buf header;
     if (fd < 0)
         return MU_OK;
     mu_buf_init(&header, SIZE_MAX);
-    put(&header);
+    put(options, &header);
     mu_code code = write_all(fd, &header, err);
     summary->n_bytes += header.len;
     mu_buf_free(&header);
@@ -147,9 +149,9 @@ static mu_code generate(const mu_sample_options *options, mu_arena *arena, int p
     for (uint64_t i = 0; i < g.n_chunks; i++)
         g.weights_before[i + 1] += g.weights_before[i];
     if (code == MU_OK && options->is_csv)
-        code = write_header(profiles_fd, mu_sample_profile_header, summary, err);
+        code = write_header(options, profiles_fd, mu_sample_profile_header, summary, err);
     if (code == MU_OK && options->is_csv)
-        code = write_header(events_fd, mu_sample_event_header, summary, err);
+        code = write_header(options, events_fd, mu_sample_event_header, summary, err);
     if (code == MU_OK)
         code = run_rounds(&g, round_chunks, summary, err);
     for (size_t i = 0; i < round_chunks; i++) {

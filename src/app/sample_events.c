@@ -289,14 +289,43 @@ static char *put_page(char *at, const event *e)
                            : mu_put_text(MU_PUT(at, "product:"), e->items[0]->sku);
 }
 
-void mu_sample_event_header(mu_buf *buf)
+void mu_sample_event_header(const mu_sample_options *options, mu_buf *buf)
 {
     MU_BUF_ADD(buf, "identity:lumaCrmId,identity:ECID,_id,timestamp,eventType,"
-                    "web.webPageDetails.name,commerce.order.priceTotal,_luma.channel\n");
+                    "web.webPageDetails.name,commerce.order.priceTotal,_luma.channel");
+    if (options->is_wide)
+        MU_BUF_ADD(buf, ",productListItems");
+    MU_BUF_ADD(buf, "\n");
 }
 
-static char *put_csv_event(char *at, const mu_sample_person *person, const session *s,
-                           const event *e)
+void mu_sample_products_write(mu_buf *buf)
+{
+    MU_BUF_ADD(buf, "SKU,name,category,path,price\n");
+    for (size_t i = 0; i < N_PRODUCTS; i++)
+        mu_buf_add_format(buf, "%s,%s,%s,%s,%u.%02u\n", products[i].sku, products[i].name,
+                          products[i].category, products[i].path, products[i].cents / 100,
+                          products[i].cents % 100);
+}
+
+static char *put_csv_items(char *at, const event *e)
+{
+    if (e->n_items == 0)
+        return at;
+    at = MU_PUT(at, "\"[");
+    for (uint32_t i = 0; i < e->n_items; i++) {
+        if (i > 0)
+            *at++ = ',';
+        at = mu_put_text(MU_PUT(at, "{\"\"SKU\"\":\"\""), e->items[i]->sku);
+        at = mu_put_number(MU_PUT(at, "\"\",\"\"quantity\"\":"), e->quantities[i]);
+        at = mu_put_cents(MU_PUT(at, ",\"\"priceTotal\"\":"),
+                          (uint64_t)e->items[i]->cents * e->quantities[i]);
+        *at++ = '}';
+    }
+    return MU_PUT(at, "]\"");
+}
+
+static char *put_csv_event(char *at, const mu_sample_options *options,
+                           const mu_sample_person *person, const session *s, const event *e)
 {
     at = mu_put(at, person->crm_id, person->crm_length);
     *at++ = ',';
@@ -310,6 +339,8 @@ static char *put_csv_event(char *at, const mu_sample_person *person, const sessi
     if (e->cents != 0)
         at = mu_put_cents(at, e->cents);
     at = mu_put_text(MU_PUT(at, ","), channels[s->channel]);
+    if (options->is_wide)
+        at = put_csv_items(MU_PUT(at, ","), e);
     return MU_PUT(at, "\n");
 }
 
@@ -463,7 +494,7 @@ static void write_session(const mu_sample_options *options, const mu_sample_pers
         char *at = mu_buf_reserve(buf, (size_t)2 * MU_SAMPLE_LINE_MAX);
         if (at == NULL)
             return;
-        char *end = options->is_csv ? put_csv_event(at, person, s, &s->events[i])
+        char *end = options->is_csv ? put_csv_event(at, options, person, s, &s->events[i])
                                     : put_json_event(at, options, person, s, &s->events[i]);
         if (options->with_faults)
             end = put_faults(end, options, s->random, at, (size_t)(end - at));

@@ -59,6 +59,7 @@ typedef struct mu_sample_options {
     bool as_messages;                  /* header and body around each record; not with CSV */
     bool with_faults;                  /* resend some events, add some invalid lines */
     bool skips_profiles, skips_events; /* the others are the same bytes without them */
+    bool is_wide;                      /* lists, maps and look-ups as well; CSV only */
     const char *org;                   /* of the messages */
     unsigned n_threads;
     void (*progress)(void *context, uint64_t done_events, uint64_t all_events);
@@ -93,7 +94,7 @@ void mu_sample_person_make(const mu_sample_options *options, uint64_t index, mu_
 /* The share of all events that this person has, as a weight. */
 uint64_t mu_sample_event_weight(const mu_sample_options *options, uint64_t index);
 
-void mu_sample_profile_header(mu_buf *buf);
+void mu_sample_profile_header(const mu_sample_options *options, mu_buf *buf);
 void mu_sample_profile_write(const mu_sample_options *options, mu_sample_person *person,
                              mu_buf *buf);
 
@@ -104,11 +105,20 @@ typedef struct mu_sample_clock mu_sample_clock;
 /* When in a day sessions begin: immutable, in the arena. */
 const mu_sample_clock *mu_sample_clock_new(mu_arena *arena);
 
-void mu_sample_event_header(mu_buf *buf);
+void mu_sample_event_header(const mu_sample_options *options, mu_buf *buf);
 /* All `n` events of a person, by session, in time order within each. */
 void mu_sample_events_write(const mu_sample_options *options, const mu_sample_clock *clock,
                             const mu_sample_person *person, uint64_t n, mu_arena *scratch,
                             mu_buf *buf);
+
+/* -------- what wide data refer to -------- */
+
+/* CSV of the records that a profile's store and an item's SKU lead to, with header. */
+void mu_sample_stores_write(mu_buf *buf);
+void mu_sample_products_write(mu_buf *buf);
+
+/* Writes stores.csv, products.csv and schema.json, which declares all of it, into `folder`. */
+MU_CHECKED mu_code mu_sample_wide_write(const char *folder, mu_err *err);
 
 /* -------- audiences -------- */
 

@@ -149,7 +149,7 @@ static void draw_attributes(const mu_sample_options *options, mu_sample_person *
 
 /* -------- CSV -------- */
 
-void mu_sample_profile_header(mu_buf *buf)
+void mu_sample_profile_header(const mu_sample_options *options, mu_buf *buf)
 {
     MU_BUF_ADD(buf, "identity:lumaCrmId,identity:ECID,person.name.firstName,person.name.lastName,"
                     "person.birthDate,person.gender,personalEmail.address,homeAddress.city,"
@@ -157,7 +157,22 @@ void mu_sample_profile_header(mu_buf *buf)
                     "loyalty.tier,loyalty.points,loyalty.joinDate,consents.collect.val,"
                     "consents.share.val,consents.marketing.email.val,"
                     "optOutConsentLevel.privacyOptOuts,_luma.preferences.categories,"
-                    "_luma.rfm.frequency,_luma.rfm.monetary\n");
+                    "_luma.rfm.frequency,_luma.rfm.monetary");
+    if (options->is_wide)
+        MU_BUF_ADD(buf, ",_luma.preferences.storeId,_luma.affinities");
+    MU_BUF_ADD(buf, "\n");
+}
+
+#define N_STORES 40
+
+void mu_sample_stores_write(mu_buf *buf)
+{
+    MU_BUF_ADD(buf, "storeId,name,address.city,address.countryCode\n");
+    for (uint32_t i = 0; i < N_STORES; i++) {
+        const city *at = &cities[i % (sizeof cities / sizeof cities[0])];
+        mu_buf_add_format(buf, "ST-%02u,Store %u,%s,%s\n", i, i, at->name,
+                          countries[at->country].code);
+    }
 }
 
 static char *put_email(char *at, const mu_sample_person *person)
@@ -210,7 +225,31 @@ static char *put_csv_loyalty(char *at, const mu_sample_person *person, const att
     return MU_PUT(mu_put(at, a->join_date, a->join_length), ",");
 }
 
-static char *put_csv_profile(char *at, const mu_sample_person *person, const attributes *a)
+/* A score for each category that the person cares about. */
+static char *put_affinities(char *at, const attributes *a)
+{
+    const char *separator = "";
+    at = MU_PUT(at, "\"{");
+    for (uint32_t i = 0; i < sizeof categories / sizeof categories[0]; i++) {
+        if (!(a->categories >> i & 1))
+            continue;
+        at = mu_put_text(MU_PUT(mu_put_text(at, separator), "\"\""), categories[i]);
+        at = mu_put_cents(MU_PUT(at, "\"\":"), (a->given * 7u + a->family * 13u + i * 29u) % 100);
+        separator = ",";
+    }
+    return MU_PUT(at, "}\"");
+}
+
+static char *put_csv_wide(char *at, const mu_sample_person *person, const attributes *a)
+{
+    if (!person->is_known)
+        return MU_PUT(at, ",,");
+    at = mu_put_digits(MU_PUT(at, ",ST-"), a->given % N_STORES, 2);
+    return put_affinities(MU_PUT(at, ","), a);
+}
+
+static char *put_csv_profile(char *at, const mu_sample_options *options,
+                             const mu_sample_person *person, const attributes *a)
 {
     at = mu_put(at, person->crm_id, person->crm_length);
     *at++ = ',';
@@ -234,11 +273,16 @@ static char *put_csv_profile(char *at, const mu_sample_person *person, const att
         at = MU_PUT(at, "\"[{\"\"optOutType\"\":\"\"general_opt_out\"\","
                         "\"\"optOutValue\"\":\"\"out\"\"}]\"");
     *at++ = ',';
-    if (!person->is_known)
-        return MU_PUT(at, ",,\n");
-    at = put_categories(MU_PUT(at, "\""), a, "\"\"");
-    at = mu_put_number(MU_PUT(at, "\","), a->purchases);
-    return MU_PUT(mu_put_cents(MU_PUT(at, ","), a->spent_cents), "\n");
+    if (person->is_known) {
+        at = put_categories(MU_PUT(at, "\""), a, "\"\"");
+        at = mu_put_number(MU_PUT(at, "\","), a->purchases);
+        at = mu_put_cents(MU_PUT(at, ","), a->spent_cents);
+    } else {
+        at = MU_PUT(at, ",,");
+    }
+    if (options->is_wide)
+        at = put_csv_wide(at, person, a);
+    return MU_PUT(at, "\n");
 }
 
 /* -------- JSON -------- */
@@ -327,7 +371,7 @@ static char *put_shop_group(char *at, const mu_sample_person *person, const attr
     at = mu_put_text(MU_PUT(at, ",\"newsletterTopics\":{\"sale\":"),
                      a->news_sale ? "true" : "false");
     at = mu_put_text(MU_PUT(at, ",\"events\":"), a->news_events ? "true" : "false");
-    at = mu_put_digits(MU_PUT(at, "},\"storeId\":\"ST-"), a->given % 40, 2);
+    at = mu_put_digits(MU_PUT(at, "},\"storeId\":\"ST-"), a->given % N_STORES, 2);
     at = mu_put_number(MU_PUT(at, "\"},\"rfm\":{\"recency\":"), a->recency_days);
     at = mu_put_number(MU_PUT(at, ",\"frequency\":"), a->purchases);
     return MU_PUT(mu_put_cents(MU_PUT(at, ",\"monetary\":"), a->spent_cents), "}}");
@@ -383,7 +427,7 @@ void mu_sample_profile_write(const mu_sample_options *options, mu_sample_person 
     char *at = mu_buf_reserve(buf, MU_SAMPLE_LINE_MAX);
     if (at == NULL)
         return;
-    char *end = options->is_csv ? put_csv_profile(at, person, &drawn)
+    char *end = options->is_csv ? put_csv_profile(at, options, person, &drawn)
                                 : put_json_profile(at, options, person, &drawn);
     buf->len += (size_t)(end - at);
 }

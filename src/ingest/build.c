@@ -129,7 +129,7 @@ static void add_entries(part_build *p, const mu_run *run)
         p->entries = mu_room(p->entries, p->n_entries, &p->entries_capacity, sizeof *p->entries);
         p->entries[p->n_entries++] = (entry){
             .hash = record->identity_hash,
-            .order = (uint64_t)record->file << 40 | record->line,
+            .order = record->order,
             .record = record,
         };
         at += record->size_bytes;
@@ -298,8 +298,9 @@ static void reject_late(build *b, const mu_record *record, const mu_err *problem
 {
     pthread_mutex_lock(&b->lock);
     b->rejects = mu_room(b->rejects, b->n_rejects, &b->rejects_capacity, sizeof *b->rejects);
-    b->rejects[b->n_rejects++] = (late_reject){
-        .line = record->line, .file = record->file, .reason = reason_number(b, problem)};
+    b->rejects[b->n_rejects++] = (late_reject){.line = mu_record_line(record),
+                                               .file = mu_record_file(record),
+                                               .reason = reason_number(b, problem)};
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -451,7 +452,7 @@ static void set_event_fields(const build *b, const mu_record *record, mu_value *
     mu_value *items = (mu_value *)(uintptr_t)event->items; /* just decoded, ours */
     items[b->dataset_slot] = mu_value_string(dataset_of(b, record));
     if (record->has_content_hash)
-        items[b->key_slot] = mu_value_integer((int64_t)record->content_hash);
+        items[b->key_slot] = mu_value_integer((int64_t)mu_record_content_hash(record));
 }
 
 typedef struct row_state {

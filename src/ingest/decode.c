@@ -52,6 +52,9 @@ static void skip(mu_tag tag, const uint8_t **at)
     case MU_TAG_CELL:
         take_text(at);
         return;
+    case MU_TAG_UUID:
+        *at += MU_UUID_BYTES;
+        return;
     case MU_TAG_LIST:
     case MU_TAG_MAP:
         for (n = take_varint(at); n > 0; n--) {
@@ -79,6 +82,7 @@ static const char *tag_name(mu_tag tag)
         [MU_TAG_INTEGER] = "integer", [MU_TAG_DOUBLE] = "double", [MU_TAG_STRING] = "string",
         [MU_TAG_CELL] = "text",       [MU_TAG_DATE] = "date",     [MU_TAG_TIME] = "date-time",
         [MU_TAG_LIST] = "list",       [MU_TAG_MAP] = "map",       [MU_TAG_OBJECT] = "object",
+        [MU_TAG_UUID] = "string",
     };
     return names[tag];
 }
@@ -153,7 +157,17 @@ static bool text_value(mu_tag tag, mu_str text, mu_type_kind kind, mu_value *out
     return true;
 }
 
-static bool decode_scalar(mu_tag tag, const uint8_t **at, mu_type_kind kind, mu_value *out)
+static bool uuid_value(const mu_decoder *d, const uint8_t **at, mu_type_kind kind, mu_value *out)
+{
+    char *text = mu_arena_alloc(d->arena, MU_UUID_LENGTH);
+    mu_uuid_write(*at, text);
+    *at += MU_UUID_BYTES;
+    *out = mu_value_string((mu_str){text, MU_UUID_LENGTH});
+    return kind == MU_TYPE_STRING;
+}
+
+static bool decode_scalar(const mu_decoder *d, mu_tag tag, const uint8_t **at, mu_type_kind kind,
+                          mu_value *out)
 {
     switch (tag) {
     case MU_TAG_NULL:
@@ -177,6 +191,8 @@ static bool decode_scalar(mu_tag tag, const uint8_t **at, mu_type_kind kind, mu_
     case MU_TAG_TIME:
         *out = mu_value_timestamp(take_integer(at));
         return kind == MU_TYPE_TIMESTAMP;
+    case MU_TAG_UUID:
+        return uuid_value(d, at, kind, out);
     case MU_TAG_STRING:
     case MU_TAG_CELL:
         return text_value(tag, take_text(at), kind, out);
@@ -195,7 +211,7 @@ mu_code mu_decode(const mu_decoder *decoder, uint32_t node, const mu_type *type,
         return decode_map(decoder, node, type, at, out, err);
     if (tag == MU_TAG_OBJECT && type->kind == MU_TYPE_OBJECT)
         return decode_object(decoder, type, at, out, err);
-    if (decode_scalar(tag, at, type->kind, out))
+    if (decode_scalar(decoder, tag, at, type->kind, out))
         return MU_OK;
     return fail_type(decoder, node, type, tag, err);
 }

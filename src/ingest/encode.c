@@ -65,8 +65,20 @@ static void add_double(mu_encoder *e, double value)
     e->out.len += 9;
 }
 
+static bool add_uuid(mu_encoder *e, mu_str text)
+{
+    char *start = mu_buf_reserve(&e->out, 1 + MU_UUID_BYTES);
+    if (start == NULL || !mu_uuid_read(text.ptr, (uint8_t *)start + 1))
+        return false;
+    start[0] = MU_TAG_UUID;
+    e->out.len += 1 + MU_UUID_BYTES;
+    return true;
+}
+
 static void add_text(mu_encoder *e, mu_tag tag, mu_str text)
 {
+    if (tag == MU_TAG_STRING && text.len == MU_UUID_LENGTH && add_uuid(e, text))
+        return;
     char *start = mu_buf_reserve(&e->out, 11 + text.len);
     if (start == NULL)
         return;
@@ -111,6 +123,13 @@ static void note(mu_encoder *e, uint32_t node, mu_seen_kind kind, uint8_t cell_k
 {
     e->seen = mu_room(e->seen, e->n_seen, &e->seen_capacity, sizeof *e->seen);
     e->seen[e->n_seen++] = (mu_seen){.node = node, .kind = (uint8_t)kind, .cell_kinds = cell_kinds};
+}
+
+void mu_encode_object_end(mu_encoder *encoder, uint32_t node)
+{
+    if (encoder->shape->nodes[node].known == NULL)
+        note(encoder, node, MU_SEEN_OBJECT, 0);
+    mu_encode_end(encoder);
 }
 
 /* -------- failures -------- */

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/uuid.h"
 
 #include <pthread.h>
 
@@ -137,6 +138,7 @@ const mu_type *mu_shape_settle(mu_shape *shape, uint32_t node, mu_arena *arena);
  *             INTEGER, DATE, TIME   zigzag varint
  *             DOUBLE                8 bytes
  *             STRING, CELL          varint length, bytes
+ *             UUID                  16 bytes: a STRING that mu_uuid_write gives
  *             LIST                  varint count, values
  *             MAP                   varint count, then (varint length, key, value)
  *             OBJECT                (varint node of the writer's shape, value)*, then 0
@@ -149,6 +151,7 @@ typedef enum mu_tag {
     MU_TAG_DOUBLE,
     MU_TAG_STRING,
     MU_TAG_CELL,
+    MU_TAG_UUID,
     MU_TAG_DATE,
     MU_TAG_TIME,
     MU_TAG_LIST,
@@ -174,6 +177,8 @@ void mu_encoder_begin(mu_encoder *encoder); /* forgets the record before */
 void mu_encode_tag(mu_encoder *encoder, mu_tag tag);
 void mu_encode_node(mu_encoder *encoder, uint32_t node);
 void mu_encode_end(mu_encoder *encoder); /* of an OBJECT */
+/* The same, of an object that has fields: a node that is new becomes an object by it. */
+void mu_encode_object_end(mu_encoder *encoder, uint32_t node);
 void mu_encode_map(mu_encoder *encoder, uint32_t n);
 void mu_encode_key(mu_encoder *encoder, mu_str key);
 
@@ -252,30 +257,57 @@ void mu_chunk_free(mu_chunk *chunk);
 
 /* -------- spread.c -------- */
 
-/* The head of a record; the identity's value and the encoded body (one OBJECT) follow it, then
- * zeros up to a multiple of 8. */
+/* The head of a record, of which a load has very many in memory. A hash of the content (of events
+ * without _id), the identity's value and the encoded body (one OBJECT) follow it, then zeros up to
+ * a multiple of 8. */
 typedef struct mu_record {
-    uint32_t size_bytes; /* all of it */
-    uint32_t identity_bytes;
     uint64_t identity_hash; /* of entity, namespace and value */
-    uint64_t line;
-    uint64_t content_hash; /* events without _id */
-    uint32_t file;
-    uint32_t dataset;   /* the worker's number */
-    uint32_t namespace; /* the worker's number */
+    uint64_t order;         /* mu_record_order */
+    uint32_t size_bytes;    /* all of it */
+    uint32_t identity_bytes;
+    uint16_t dataset;   /* the worker's number, at most MU_PATHS_MAX */
+    uint16_t namespace; /* the worker's number, at most MU_PATHS_MAX */
     uint16_t entity;    /* 0: profile, else 1 + lookup class */
     uint8_t worker;
-    bool is_event, has_content_hash;
+    bool is_event : 1, has_content_hash : 1;
 } mu_record;
+
+_Static_assert(sizeof(mu_record) == 32, "records are compact");
+_Static_assert(MU_PATHS_MAX < UINT16_MAX, "numbers of datasets fit");
+
+/* Files, and their lines, in ascending order: of what is said twice the later one counts. */
+static inline uint64_t mu_record_order(uint32_t file, uint64_t line)
+{
+    return (uint64_t)file << 40 | line;
+}
+
+static inline uint32_t mu_record_file(const mu_record *record)
+{
+    return (uint32_t)(record->order >> 40);
+}
+
+static inline uint64_t mu_record_line(const mu_record *record)
+{
+    return record->order & ((UINT64_C(1) << 40) - 1);
+}
+
+static inline uint64_t mu_record_content_hash(const mu_record *record)
+{
+    uint64_t hash;
+    memcpy(&hash, record + 1, sizeof hash);
+    return hash;
+}
 
 static inline mu_str mu_record_identity(const mu_record *record)
 {
-    return (mu_str){(const char *)(record + 1), record->identity_bytes};
+    const char *at = (const char *)(record + 1) + (record->has_content_hash ? sizeof(uint64_t) : 0);
+    return (mu_str){at, record->identity_bytes};
 }
 
 static inline const uint8_t *mu_record_body(const mu_record *record)
 {
-    return (const uint8_t *)(record + 1) + record->identity_bytes;
+    mu_str identity = mu_record_identity(record);
+    return (const uint8_t *)identity.ptr + identity.len;
 }
 
 typedef struct mu_spread mu_spread;
@@ -286,10 +318,10 @@ MU_CHECKED mu_code mu_spread_new(const char *folder, uint32_t n_slices, unsigned
                                  size_t memory_max_bytes, mu_spread **out, mu_err *err);
 void mu_spread_free(mu_spread *spread);
 
-/* Adds a record; size_bytes and identity_bytes of the head are filled in. One writer number per
- * thread. */
+/* Adds a record; size_bytes and identity_bytes of the head are filled in, and the hash is looked at
+ * when the head has one. One writer number per thread. */
 MU_CHECKED mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head,
-                                 mu_str identity, mu_str body, mu_err *err);
+                                 uint64_t content_hash, mu_str identity, mu_str body, mu_err *err);
 
 /* Ends the writing. */
 MU_CHECKED mu_code mu_spread_finish(mu_spread *spread, mu_err *err);

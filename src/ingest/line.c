@@ -88,12 +88,11 @@ mu_code mu_worker_store(mu_worker *worker, const mu_subject *subject, mu_err *er
     uint32_t entity = run->classes[subject->class_number].entity;
     mu_record head = {
         .identity_hash = identity_hash(entity, subject->identity),
-        .line = worker->line,
-        .content_hash = subject->content_hash,
-        .file = worker->chunk.file,
-        .dataset = mu_names_number(&worker->datasets, &worker->names_arena, subject->dataset, NULL),
-        .namespace = mu_names_number(&worker->namespaces, &worker->names_arena,
-                                     subject->identity.namespace_code, run->namespaces),
+        .order = mu_record_order(worker->chunk.file, worker->line),
+        .dataset = (uint16_t)mu_names_number(&worker->datasets, &worker->names_arena,
+                                             subject->dataset, NULL),
+        .namespace = (uint16_t)mu_names_number(&worker->namespaces, &worker->names_arena,
+                                               subject->identity.namespace_code, run->namespaces),
         .entity = (uint16_t)entity,
         .worker = (uint8_t)worker->number,
         .is_event = subject->class_number == MU_CLASS_EVENT,
@@ -101,8 +100,8 @@ mu_code mu_worker_store(mu_worker *worker, const mu_subject *subject, mu_err *er
     };
     MU_TRY(check_limits(worker, err));
     mu_shape_count(&worker->shape, encoder->seen, encoder->n_seen);
-    return mu_spread_add(run->spread, worker->number, &head, subject->identity.value,
-                         mu_buf_str(&encoder->out), err);
+    return mu_spread_add(run->spread, worker->number, &head, subject->content_hash,
+                         subject->identity.value, mu_buf_str(&encoder->out), err);
 }
 
 /* -------- messages and entities -------- */

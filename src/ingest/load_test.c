@@ -228,6 +228,18 @@ static void columns_lead_into_maps(void **state)
                 "\"xEvent\":[]}\n");
 }
 
+static void dotted_columns_make_objects(void **state)
+{
+    mu_load_fixture *f = *state;
+    load(f, "in.csv", "identity:crm,_new.deep.number,_new.text,_new.never.came\n1,5,a,\n2,,b,\n");
+    assert_no_rejects(f);
+    assert_rows(f, "profile crm:1 {\"identityMap\":{\"crm\":[{\"id\":\"1\",\"primary\":true}]},\"_new\":{\"deep\":{\"number\":5},"
+                   "\"text\":\"a\"},\"xEvent\":[]}\n"
+                   "profile crm:2 {\"identityMap\":{\"crm\":[{\"id\":\"2\",\"primary\":true}]},"
+                   "\"_new\":{\"text\":\"b\"},\"xEvent\":[]}\n");
+    mu_load_fixture_verify(f);
+}
+
 static void old_rows_take_new_fields(void **state)
 {
     mu_load_fixture *f = *state;
@@ -653,6 +665,7 @@ int main(void)
         TEST(events_are_sorted_and_duplicates_collapse),
         TEST(loads_are_idempotent_without_ids),
         TEST(later_records_are_laid_over_earlier_ones),
+        TEST(dotted_columns_make_objects),
         TEST(old_rows_take_new_fields),
         TEST(inferred_integers_widen_in_a_later_load),
         TEST(integers_that_somebody_declared_stay),

@@ -460,6 +460,7 @@ static mu_code encode_row(mu_worker *worker, const class_plan *plan, mu_err *err
 {
     mu_encoder *encoder = &worker->encoder;
     size_t begun[MU_RECORD_DEPTH_MAX], filled[MU_RECORD_DEPTH_MAX];
+    uint32_t nodes[MU_RECORD_DEPTH_MAX];
     uint32_t depth = 0;
     bool is_map = false;
     for (const row_op *op = plan->ops, *end = op + plan->n_ops; op < end; op++) {
@@ -470,6 +471,7 @@ static mu_code encode_row(mu_worker *worker, const class_plan *plan, mu_err *err
         case OP_OPEN_MAP:
             is_map = op->kind == OP_OPEN_MAP;
             begun[depth] = encoder->out.len;
+            nodes[depth] = op->node;
             mu_encode_node(encoder, op->node);
             if (is_map)
                 mu_encode_map(encoder, count_entries(worker, op));
@@ -482,7 +484,7 @@ static mu_code encode_row(mu_worker *worker, const class_plan *plan, mu_err *err
             if (encoder->out.len == filled[depth])
                 encoder->out.len = begun[depth];
             else if (!is_map)
-                mu_encode_end(encoder);
+                mu_encode_object_end(encoder, nodes[depth]);
             is_map = false;
             break;
         case OP_CELL:

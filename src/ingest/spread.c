@@ -233,45 +233,61 @@ static mu_code hand_over(mu_spread *spread, unsigned writer, uint32_t s, block *
     return code;
 }
 
-static void copy_record(char *to, const mu_record *head, mu_str identity, mu_str body)
+/* What a record is made of. */
+typedef struct pieces {
+    const mu_record *head;
+    uint64_t content_hash;
+    mu_str identity, body;
+} pieces;
+
+static void copy_record(char *to, const pieces *from)
 {
-    size_t used = sizeof *head + identity.len + body.len;
-    memcpy(to, head, sizeof *head);
-    memcpy(to + sizeof *head, identity.ptr, identity.len);
-    memcpy(to + sizeof *head + identity.len, body.ptr, body.len);
-    memset(to + used, 0, head->size_bytes - used);
+    const char *end = to + from->head->size_bytes;
+    memcpy(to, from->head, sizeof *from->head);
+    to += sizeof *from->head;
+    if (from->head->has_content_hash) {
+        memcpy(to, &from->content_hash, sizeof from->content_hash);
+        to += sizeof from->content_hash;
+    }
+    memcpy(to, from->identity.ptr, from->identity.len);
+    to += from->identity.len;
+    memcpy(to, from->body.ptr, from->body.len);
+    to += from->body.len;
+    memset(to, 0, (size_t)(end - to));
 }
 
-static mu_code add_large(mu_spread *spread, unsigned writer, uint32_t s, const mu_record *head,
-                         mu_str identity, mu_str body, mu_err *err)
+static mu_code add_large(mu_spread *spread, unsigned writer, uint32_t s, const pieces *from,
+                         mu_err *err)
 {
-    block own = {.bytes = malloc(head->size_bytes), .len = head->size_bytes};
+    block own = {.bytes = malloc(from->head->size_bytes), .len = from->head->size_bytes};
     if (own.bytes == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory");
-    copy_record(own.bytes, head, identity, body);
+    copy_record(own.bytes, from);
     mu_code code = hand_over(spread, writer, s, &own, err);
     free(own.bytes);
     return code;
 }
 
-mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head, mu_str identity,
-                      mu_str body, mu_err *err)
+mu_code mu_spread_add(mu_spread *spread, unsigned writer, mu_record *head, uint64_t content_hash,
+                      mu_str identity, mu_str body, mu_err *err)
 {
-    size_t size = (sizeof *head + identity.len + body.len + 7) & ~(size_t)7;
+    pieces from = {head, content_hash, identity, body};
+    size_t size = sizeof *head + (head->has_content_hash ? sizeof content_hash : 0);
+    size = (size + identity.len + body.len + 7) & ~(size_t)7;
     uint32_t s = (uint32_t)(((head->identity_hash >> 32) * spread->n_slices) >> 32);
     block *open_block = &spread->open[(size_t)writer * spread->n_slices + s];
     MU_ASSERT(writer < spread->n_writers && size <= UINT32_MAX);
     head->size_bytes = (uint32_t)size;
     head->identity_bytes = (uint32_t)identity.len;
     if (size > spread->block_bytes / 2)
-        return add_large(spread, writer, s, head, identity, body, err);
+        return add_large(spread, writer, s, &from, err);
     if (open_block->len + size > spread->block_bytes)
         MU_TRY(hand_over(spread, writer, s, open_block, err));
     if (open_block->bytes == NULL)
         open_block->bytes = malloc(spread->block_bytes);
     if (open_block->bytes == NULL)
         return mu_fail(err, MU_E_NOMEM, "out of memory");
-    copy_record(open_block->bytes + open_block->len, head, identity, body);
+    copy_record(open_block->bytes + open_block->len, &from);
     open_block->len += size;
     return MU_OK;
 }

@@ -270,6 +270,12 @@ static bool times_fit(mu_type_kind kind, const mu_vector *v, uint32_t n)
 {
     if (kind == MU_TYPE_INTEGER)
         return true;
+    /* Mostly no number of the width could leave the range, whatever the data. */
+    int64_t end;
+    if (v->width < 8 &&
+        !__builtin_add_overflow(v->base, (INT64_C(1) << v->width * 8) - 1, &end) &&
+        mu_time_range_fits(kind, v->base, end))
+        return true;
     if (v->width < 8)
         return mu_time_range_fits(kind, v->base, v->base) &&
                mu_time_range_fits(kind, v->base, v->base + (int64_t)largest_number(v, n));

@@ -24,6 +24,21 @@ same "events, ndjson" "$(wc -l <one/events.ndjson)" 9000
 same "profiles, csv" "$(wc -l <one/profiles.csv)" 301
 same "events, csv" "$(wc -l <one/events.csv)" 9001
 same "every CSV event has 8 cells" "$(awk -F, 'NF != 8' one/events.csv | wc -l)" 0
+make_sample --profiles 300 --events 9000 --seed 5 --out wide --format csv --wide
+same "wide data are the others and more" "$(cut -d, -f1-8 wide/events.csv | tail -n +2 | cksum)" \
+    "$(tail -n +2 one/events.csv | cksum)"
+same "wide profiles too" "$(sed 's/,ST-[0-9]*,"{.*}"$//; s/,,$//' wide/profiles.csv | tail -n +2 | cksum)" \
+    "$(tail -n +2 one/profiles.csv | cksum)"
+expect 0 muster load --data shop --schema wide/schema.json --strict --class event wide/events.csv
+expect 0 muster load --data shop --class stores wide/stores.csv
+expect 0 muster load --data shop --class products wide/products.csv
+expect 0 muster load --data shop --strict --class profile wide/profiles.csv
+expect 0 muster eval --data shop 'xEvent[productListItems[SKU.category = "Gear" and quantity > 1]]'
+matches "some match" "$out" '"count":[1-9]'
+expect 0 muster eval --data shop '_luma.preferences.storeId.address.city = "Paris" and _luma.affinities.yoga > 0.5'
+matches "some match" "$out" '"count":[1-9]'
+expect 2 muster sample --profiles 3 --events 3 --out x --wide
+
 same "ids are distinct" "$(cut -d, -f3 one/events.csv | sort | uniq -d | wc -l)" 0
 same "exactly one identity" \
     "$(awk -F, 'NR > 1 && ($1 == "") == ($2 == "")' one/events.csv | wc -l)" 0
