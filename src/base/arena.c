@@ -35,22 +35,13 @@ void mu_arena_free(mu_arena *arena)
     *arena = (mu_arena){.max_bytes = max_bytes};
 }
 
-/* What did not fit one chunk will the next time: an arena that is reset again and again comes to
- * keep a single chunk, whose pages stay. */
 void mu_arena_reset(mu_arena *arena)
 {
     mu_arena_chunk *kept = arena->chunks;
     if (kept == NULL)
         return;
-    if (kept->next != NULL) {
-        size_t used = arena->used_bytes < KEPT_MAX ? arena->used_bytes : KEPT_MAX;
-        free_chunks(kept);
-        arena->chunks = NULL;
-        arena->at = arena->end = NULL;
-        arena->used_bytes = 0;
-        arena->first_bytes = used;
-        return;
-    }
+    free_chunks(kept->next);
+    kept->next = NULL;
     arena->at = (char *)kept + HEADER;
     arena->end = arena->at + kept->size;
     arena->used_bytes = kept->size;
@@ -84,8 +75,6 @@ static void add_chunk(mu_arena *arena, size_t size)
 {
     size_t grown = arena->used_bytes < CHUNK_MIN ? CHUNK_MIN : arena->used_bytes;
     size_t payload = grown > CHUNK_MAX ? CHUNK_MAX : grown;
-    if (arena->chunks == NULL && payload < arena->first_bytes)
-        payload = arena->first_bytes;
     if (payload < size)
         payload = size;
     if (payload > arena->max_bytes - arena->used_bytes)

@@ -17,7 +17,6 @@ typedef struct mu_arena {
     char *at, *end;         /* free space of the current chunk */
     mu_arena_chunk *chunks; /* newest first */
     size_t used_bytes;      /* handed to us by the system */
-    size_t first_bytes;     /* that the first chunk is to have: 0, or what was used before a reset */
     size_t max_bytes;       /* ceiling for used_bytes; SIZE_MAX when none */
     jmp_buf *on_limit;      /* where to go when the ceiling is reached; NULL ends the process */
 } mu_arena;
@@ -26,8 +25,7 @@ typedef struct mu_arena {
 void mu_arena_init(mu_arena *arena, size_t max_bytes);
 void mu_arena_free(mu_arena *arena);
 
-/* Forgets everything, keeping room for the next round: one chunk, soon as large as what was used
- * (64 MiB at most). */
+/* Forgets everything, keeping one chunk for the next round. */
 void mu_arena_reset(mu_arena *arena);
 
 /* Forgets everything, keeping as much as was used, in one chunk: rounds of the same size soon ask

@@ -172,6 +172,24 @@ static void compile_audiences(mu_job *job)
             job->audiences[job->plan.nodes[i].lo].member = i;
 }
 
+/* What one step after another reads lies together: a block is a walk over thousands of steps. */
+static void gather_inputs(mu_job *job)
+{
+    plan *p = &job->plan;
+    size_t n = 0, at = 0;
+    for (uint32_t i = 0; i < job->n_steps; i++)
+        n += job->steps[i].delivers ? 0 : p->nodes[job->steps[i].index].n_inputs;
+    uint32_t *inputs = MU_NEW_ARRAY(&job->arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < job->n_steps; i++) {
+        plan_node *node = &p->nodes[job->steps[i].index];
+        if (job->steps[i].delivers || node->n_inputs == 0)
+            continue;
+        memcpy(inputs + at, node->inputs, node->n_inputs * sizeof *inputs);
+        node->inputs = inputs + at;
+        at += node->n_inputs;
+    }
+}
+
 /* Every live node before its users, every audience after its root and before those that refer to
  * it. */
 static void schedule(mu_job *job)
@@ -205,6 +223,7 @@ static void schedule(mu_job *job)
         }
         job->steps[job->n_steps++] = (step){.delivers = true, .index = index};
     }
+    gather_inputs(job);
 }
 
 /* What the run needs of the plan beside the steps. */

@@ -5,6 +5,8 @@
  */
 #include "eval/run_int.h"
 
+#include <stdlib.h>
+
 /* Bit i: item i and the next have one time; item i is later than the next. */
 typedef struct neighbours {
     uint64_t *equal, *later;
@@ -38,16 +40,25 @@ static uint64_t *owners_of(worker *w, const level_pair *pair, const uint64_t *it
     return out;
 }
 
+static int compare_lengths(const void *a, const void *b, void *offsets)
+{
+    const uint32_t *at = offsets;
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    uint32_t n_left = at[left + 1] - at[left], n_right = at[right + 1] - at[right];
+    return (n_left < n_right) - (n_left > n_right);
+}
+
 static void find_long(worker *w, const level_pair *pair, list_order *order)
 {
     uint32_t n_owners = w->levels[pair->owner].n, n = 0;
     for (uint32_t o = 0; o < n_owners; o++)
         n += pair->offsets[o + 1] - pair->offsets[o] > ORDER_LONG;
     uint32_t *owners = MU_NEW_ARRAY(&w->scratch, uint32_t, (size_t)n + 1);
-    order->long_owners = owners;
     for (uint32_t o = 0; order->n_long < n; o++)
         if (pair->offsets[o + 1] - pair->offsets[o] > ORDER_LONG)
             owners[order->n_long++] = o;
+    qsort_r(owners, n, sizeof *owners, compare_lengths, (void *)(uintptr_t)pair->offsets);
+    order->long_owners = owners;
 }
 
 /* Items without a time; false when all have one. */

@@ -58,16 +58,11 @@ static void count_trips(worker *w, uint32_t trips)
         w->counters.guard_trips[guard] += (trips >> guard) & 1;
 }
 
-static bool is_dead(const worker *w, uint32_t row)
-{
-    return w->bound->dead != NULL && mu_bit_get(w->bound->dead, w->place.row + row);
-}
-
 static mu_code settle_bails(worker *w, const job_audience *audience, const uint64_t *rows,
                             uint64_t *members)
 {
     for (uint32_t row = 0; row < w->n_rows; row++) {
-        if (!mu_bit_get(rows, row) || is_dead(w, row))
+        if (!mu_bit_get(rows, row) || (w->live != NULL && !mu_bit_get(w->live, row)))
             continue;
         bool member;
         uint32_t trips;
@@ -82,32 +77,40 @@ static mu_code settle_bails(worker *w, const job_audience *audience, const uint6
     return MU_OK;
 }
 
-static void remove_dead(worker *w, uint64_t *members)
+/* The members among the live rows, as the reference evaluator settles them where it has to. */
+static mu_code find_members(worker *w, const job_audience *audience, uint64_t *members)
 {
-    for (uint32_t row = 0; w->bound->dead != NULL && row < w->n_rows; row++)
-        if (is_dead(w, row))
-            mu_bit_clear(members, row);
+    const uint64_t *rows = w->bails[audience->root];
+    size_t words = mu_bits_words(w->n_rows);
+    memcpy(members, w->values[audience->root].bits, words * 8);
+    if (rows != NULL)
+        MU_TRY(settle_bails(w, audience, rows, members));
+    if (w->live != NULL)
+        w->job->kernels->and_words(members, w->live, words, members);
+    return MU_OK;
 }
 
 static mu_code deliver(worker *w, uint32_t index, mu_job_sink *sink, void *sink_context,
                        unsigned worker_index)
 {
     const job_audience *audience = &w->job->audiences[index];
-    uint64_t *members = worker_bits(w, w->n_rows);
-    memcpy(members, w->values[audience->root].bits, mu_bits_words(w->n_rows) * 8);
-    if (w->bails[audience->root] != NULL)
-        MU_TRY(settle_bails(w, audience, w->bails[audience->root], members));
-    remove_dead(w, members);
-    w->counts[index] += mu_bits_count(members, w->n_rows);
+    bool is_read = audience->member != NO_NODE && w->uses[audience->member] > 0;
+    uint64_t *own = NULL;
+    const uint64_t *members = w->values[audience->root].bits;
+    if (is_read || w->bails[audience->root] != NULL || w->live != NULL) {
+        members = own = worker_raw_bits(w, w->n_rows);
+        MU_TRY(find_members(w, audience, own));
+    }
+    w->counts[index] += w->job->kernels->count_bits(members, mu_bits_words(w->n_rows));
     if (sink != NULL)
         MU_TRY(sink(sink_context, worker_index, index, w->bound->index, w->block, members,
                     w->n_rows, w->err));
     if (--w->uses[audience->root] == 0)
         worker_give_value(w, audience->root);
-    if (audience->member != NO_NODE && w->uses[audience->member] > 0)
-        w->values[audience->member].bits = members;
+    if (is_read)
+        w->values[audience->member].bits = own;
     else
-        worker_give_bits(w, members, w->n_rows);
+        worker_give_bits(w, own, w->n_rows);
     return MU_OK;
 }
 

@@ -17,9 +17,10 @@ typedef struct chain_run {
     const level_pair *pair;
     const uint32_t *owner_of; /* of items */
     uint32_t n_items, n_owners;
-    uint64_t *anchors;    /* of the element before */
-    uint64_t *candidates; /* of this one */
-    uint64_t *out;        /* owners */
+    const uint64_t *anchors;    /* of the element before */
+    const uint64_t *candidates; /* of this one: its events, or those of them that can be anchors */
+    uint64_t *rooms[2];         /* two bitmaps of items; anchors and candidates may lie in them */
+    uint64_t *out;              /* owners */
 } chain_run;
 
 /* -------- from one set bit to the next -------- */
@@ -56,8 +57,8 @@ static inline uint32_t previous_bit(const uint64_t *bits, uint32_t begin, uint32
 
 /* -------- gaps -------- */
 
-/* Is there an anchor in the owner of `item`, the gap before it? The latest that is early enough is
- * the best. */
+/* Is there an anchor in the owner of `item`, strictly before it by the gap? The latest that is
+ * early enough is the best. */
 static bool gap_holds(const chain_run *r, const plan_chain_element *element, uint32_t item)
 {
     uint32_t begin = r->pair->offsets[r->owner_of[item]];
@@ -72,12 +73,12 @@ static bool gap_holds(const chain_run *r, const plan_chain_element *element, uin
 }
 
 /* Keeps the candidates whose gap holds. */
-static void keep_in_gap(chain_run *r, const plan_chain_element *element)
+static void keep_in_gap(chain_run *r, const plan_chain_element *element, uint64_t *candidates)
 {
-    for (uint32_t i = next_bit(r->candidates, 0, r->n_items); i != NO_ITEM;
-         i = next_bit(r->candidates, i + 1, r->n_items))
+    for (uint32_t i = next_bit(candidates, 0, r->n_items); i != NO_ITEM;
+         i = next_bit(candidates, i + 1, r->n_items))
         if (!gap_holds(r, element, i))
-            mu_bit_clear(r->candidates, i);
+            mu_bit_clear(candidates, i);
 }
 
 /* Of the last element one candidate is enough. */
@@ -94,8 +95,7 @@ static void find_owners_by_candidates(chain_run *r, const plan_chain_element *el
 }
 
 /* The same from the anchors on, for a gap without a beginning and nothing excluded: the first
- * candidate after an anchor is the best. Candidates come after some anchor, but maybe not strictly
- * after this one. */
+ * candidate strictly after an anchor is the best. */
 static void find_owners_by_anchors(chain_run *r, const plan_chain_element *element)
 {
     uint32_t a = next_bit(r->anchors, 0, r->n_items);
@@ -113,6 +113,7 @@ static void find_owners_by_anchors(chain_run *r, const plan_chain_element *eleme
     }
 }
 
+/* From the rarer of the two on. */
 static void find_owners_in_gap(chain_run *r, const plan_chain_element *element)
 {
     const kernel_set *k = r->w->job->kernels;
@@ -186,9 +187,10 @@ static void find_owners(chain_run *r)
         return;
     }
     if (chain->n_trailing > 0) {
-        const uint64_t *excluded =
-            join_excluded(r, chain->trailing, chain->n_trailing, r->candidates);
-        sequence_until_end(&r->order->sequence, r->anchors, excluded, r->pair->ends, r->anchors);
+        uint64_t *room = r->rooms[r->anchors == r->rooms[0]];
+        const uint64_t *excluded = join_excluded(r, chain->trailing, chain->n_trailing, room);
+        sequence_until_end(&r->order->sequence, r->anchors, excluded, r->pair->ends, room);
+        r->anchors = room;
     }
     r->w->job->kernels->any_of_owner(r->anchors, r->pair->ends, r->n_items, r->pair->filled,
                                      r->n_owners, r->out);
@@ -196,17 +198,16 @@ static void find_owners(chain_run *r)
 
 /* -------- one element after another -------- */
 
-static void find_candidates(chain_run *r, uint32_t e)
+/* The candidates of element `e` that come after an anchor, nothing excluded between, in a room. */
+static uint64_t *find_candidates(chain_run *r, uint32_t e)
 {
     const plan_chain_element *element = &r->chain->elements[e];
-    const uint64_t *bits = r->w->values[element->bits].bits;
-    if (e == 0 && element->n_excluded == 0) {
-        memcpy(r->candidates, bits, mu_bits_words(r->n_items) * 8);
-        return;
-    }
-    const uint64_t *excluded =
-        join_excluded(r, element->excluded, element->n_excluded, r->candidates);
-    sequence_after(&r->order->sequence, e == 0 ? NULL : r->anchors, excluded, bits, r->candidates);
+    uint64_t *room = r->rooms[e % 2];
+    const uint64_t *excluded = join_excluded(r, element->excluded, element->n_excluded, room);
+    sequence_after(&r->order->sequence, e == 0 ? NULL : r->anchors, excluded,
+                   r->w->values[element->bits].bits, room);
+    r->candidates = room;
+    return room;
 }
 
 static void run_on_bitmaps(chain_run *r)
@@ -214,17 +215,19 @@ static void run_on_bitmaps(chain_run *r)
     const plan_chain *chain = r->chain;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
         const plan_chain_element *element = &chain->elements[e];
-        find_candidates(r, e);
-        if (element->has_gap) {
-            if (e + 1 == chain->n_elements && chain->n_trailing == 0) {
-                find_owners_in_gap(r, element);
-                return;
-            }
-            keep_in_gap(r, element);
+        bool is_last = e + 1 == chain->n_elements && chain->n_trailing == 0;
+        bool is_ordered = element->n_excluded > 0 || (e > 0 && !element->has_gap);
+        r->candidates = r->w->values[element->bits].bits;
+        if (is_ordered || (element->has_gap && !is_last)) {
+            uint64_t *candidates = find_candidates(r, e);
+            if (element->has_gap && !is_last)
+                keep_in_gap(r, element, candidates);
         }
-        uint64_t *swapped = r->anchors;
+        if (element->has_gap && is_last) {
+            find_owners_in_gap(r, element);
+            return;
+        }
         r->anchors = r->candidates;
-        r->candidates = swapped;
     }
     find_owners(r);
 }
@@ -249,8 +252,12 @@ static const uint64_t *find_hard(const chain_run *r)
 {
     uint64_t *hard = NULL;
     if (r->chain->items_max >= ORDER_LONG)
-        for (uint32_t i = 0; i < r->order->n_long; i++)
-            hard = add_hard(r, hard, r->order->long_owners[i]);
+        for (uint32_t i = 0; i < r->order->n_long; i++) {
+            uint32_t owner = r->order->long_owners[i];
+            if (r->pair->offsets[owner + 1] - r->pair->offsets[owner] <= r->chain->items_max)
+                break;
+            hard = add_hard(r, hard, owner);
+        }
     else
         for (uint32_t o = 0; o < r->n_owners; o++)
             hard = add_hard(r, hard, o);
@@ -297,12 +304,11 @@ mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     r.pair = pair;
     if (can_match(&r)) {
         MU_TRY(worker_owner_of(w, node->level, node->item_level, &r.owner_of));
-        uint64_t *first = worker_raw_bits(w, r.n_items), *second = worker_raw_bits(w, r.n_items);
-        r.anchors = first;
-        r.candidates = second;
+        r.rooms[0] = worker_raw_bits(w, r.n_items);
+        r.rooms[1] = worker_raw_bits(w, r.n_items);
         run_on_bitmaps(&r);
-        worker_give_bits(w, first, r.n_items);
-        worker_give_bits(w, second, r.n_items);
+        worker_give_bits(w, r.rooms[0], r.n_items);
+        worker_give_bits(w, r.rooms[1], r.n_items);
     }
     const uint64_t *hard = find_hard(&r);
     return hard == NULL ? MU_OK : run_chain_owners(w, id, node, r.order, hard, n, r.out);

@@ -251,16 +251,9 @@ static void prepare_conditions(matcher *m, const plan_node *node, uint32_t event
 
 static double count_between(const worker *w, uint32_t node, uint32_t from, uint32_t to)
 {
-    const uint64_t *bits = w->values[node].bits;
-    uint64_t count = 0;
-    for (uint32_t word = from / 64; from < to && word <= (to - 1) / 64; word++) {
-        uint64_t rest = bits[word];
-        if (word == from / 64)
-            rest &= ~(uint64_t)0 << (from % 64);
-        if (word == (to - 1) / 64)
-            rest &= ~(uint64_t)0 >> (63 - (to - 1) % 64);
-        count += (uint64_t)__builtin_popcountll(rest);
-    }
+    const uint32_t stretch[2] = {from, to};
+    int64_t count;
+    w->job->kernels->count_of_owner(w->values[node].bits, stretch, 1, &count);
     return (double)count;
 }
 

@@ -144,7 +144,7 @@ typedef struct list_order {
     sequence_order sequence;
     const uint64_t
         *hard;       /* owners with items out of order or without a time; NULL: there are none */
-    uint32_t n_long; /* owners with more than ORDER_LONG items */
+    uint32_t n_long; /* owners with more than ORDER_LONG items, the longest first */
     const uint32_t *long_owners;
 } list_order;
 
@@ -156,8 +156,9 @@ typedef struct worker {
     uint32_t block;
     uint32_t n_rows;
     mu_block place;
-    mu_arena scratch;   /* one block */
-    mu_arena row_arena; /* one row or value */
+    const uint64_t *live; /* rows of the block that are not dead; NULL: all are live */
+    mu_arena scratch;     /* one block */
+    mu_arena row_arena;   /* one row or value */
     mu_arena pool_arena;
     void *pool[POOL_CLASSES];
     node_value *values;

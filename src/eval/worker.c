@@ -277,6 +277,23 @@ mu_code worker_row(worker *w, uint32_t row, const mu_value **out)
     return MU_OK;
 }
 
+/* The rows of the block that are not dead, or NULL when all are live. */
+static const uint64_t *find_live(worker *w)
+{
+    const uint64_t *dead = w->bound->dead;
+    bool is_any_dead = false;
+    if (dead == NULL)
+        return NULL;
+    uint64_t *live = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(w->n_rows) + 8);
+    for (uint32_t row = 0; row < w->n_rows; row++) {
+        if (mu_bit_get(dead, w->place.row + row))
+            is_any_dead = true;
+        else
+            mu_bit_set(live, row);
+    }
+    return is_any_dead ? live : NULL;
+}
+
 void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
 {
     const plan *p = &w->job->plan;
@@ -285,6 +302,7 @@ void worker_begin_block(worker *w, const bound_part *bound, uint32_t block)
     w->place = mu_part_block(bound->part, block);
     w->n_rows = w->place.n_rows;
     mu_arena_rewind(&w->scratch);
+    w->live = find_live(w);
     memset(w->vector_is_loaded, 0, p->n_columns * sizeof *w->vector_is_loaded);
     memset(w->levels, 0, p->n_levels * sizeof *w->levels);
     w->levels[0] = (level_state){.is_loaded = true, .n = w->n_rows};
