@@ -41,7 +41,7 @@ golden-update:
 
 bench-peers:
 	@tools/build release -j $(JOBS)
-	@bench/peers/run build/release/muster
+	@PYTHONDONTWRITEBYTECODE=1 bench/peers/run build/release/muster
 
 bench-ingest:
 	@tools/build release -j $(JOBS)

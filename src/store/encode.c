@@ -339,6 +339,41 @@ static bool is_single(const mu_collected *c)
     return other == 0 && c->n_values == c->n;
 }
 
+/* Offsets as numbers of 16 bits while they fit; where most lists are null, of the others alone.
+ * False when they are plain. */
+static bool put_packed_offsets(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < c->n_values; i++)
+        total += c->values[i];
+    bool is_few = is_sparse(c, 4);
+    if ((!is_few && total > UINT16_MAX) || (size_t)c->n * 4 < PACKED_MIN)
+        return false;
+    mu_collected kept = *c;
+    entry->width = total <= UINT16_MAX ? 2 : 4;
+    if (is_few) {
+        entry->flags |= MU_VECTOR_IS_SPARSE;
+        put_ranks(c, area);
+        kept.n = c->n_values;
+    }
+    uint32_t *totals = malloc(((size_t)kept.n + 1) * sizeof *totals);
+    void *out = take(area, ((size_t)kept.n + 1) * entry->width);
+    if (totals == NULL || out == NULL) {
+        area->failed = true;
+        free(totals);
+        return true;
+    }
+    put_totals(&kept, false, totals);
+    for (uint32_t i = 0; i <= kept.n; i++) {
+        if (entry->width == 2)
+            ((uint16_t *)out)[i] = (uint16_t)totals[i];
+        else
+            ((uint32_t *)out)[i] = totals[i];
+    }
+    free(totals);
+    return true;
+}
+
 void mu_encode_lengths(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
     if (!begin(c, MU_ENCODING_OFFSETS, area, entry))
@@ -347,6 +382,8 @@ void mu_encode_lengths(const mu_collected *c, mu_buf *area, mu_vector_entry *ent
         entry->encoding = MU_ENCODING_SINGLE;
         return;
     }
+    if (put_packed_offsets(c, area, entry))
+        return;
     uint32_t *out = take(area, ((size_t)c->n + 1) * 4);
     if (out != NULL)
         put_totals(c, false, out);

@@ -194,20 +194,9 @@ MU_CHECKED mu_code mu_part_check_index(const mu_part *part, mu_err *err);
 mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
                       char room[MU_UUID_LENGTH]);
 
-/* Of a list or map: the first of its items, and the one after its last. */
-static inline uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at)
-{
-    return vector->encoding == MU_ENCODING_SINGLE ? at
-           : vector->offsets == NULL              ? 0
-                                                  : vector->offsets[at];
-}
-
-static inline uint32_t mu_vector_end(const mu_vector *vector, uint32_t at)
-{
-    return vector->encoding == MU_ENCODING_SINGLE ? at + 1
-           : vector->offsets == NULL              ? 0
-                                                  : vector->offsets[at + 1];
-}
+/* Of a list or map, null ones included: the first of its items, and the one after its last. */
+uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at);
+uint32_t mu_vector_end(const mu_vector *vector, uint32_t at);
 
 /* The items of all elements together. */
 static inline uint32_t mu_vector_items(const mu_vector *vector)

@@ -108,6 +108,11 @@ static void columns_are_packed_as_expected(void **state)
         assert_non_null(amount.ranks);
         assert_non_null(rare.ranks);
         assert_true(amount.has_range && rare.has_range);
+        mu_vector few = vector_of(f, of_event, "few"), tags = vector_of(f, of_event, "rareTags");
+        assert_int_equal(few.encoding, MU_ENCODING_OFFSETS);
+        assert_int_equal(few.width, 2);
+        assert_int_equal(tags.width, 2);
+        assert_non_null(tags.ranks);
     }
 }
 
@@ -149,7 +154,8 @@ static void check_element(const mu_vector *packed, const mu_vector *plain,
 static void unpacked_vectors_are_the_packed_ones(void **state)
 {
     fixture *f = *state;
-    static const char *const names[] = {"id", "someId", "amount", "rare", "run", "tags"};
+    static const char *const names[] = {"id",  "someId", "amount", "rare",
+                                        "run", "tags",   "few",    "rareTags"};
     for (size_t c = 0; c < 2 * sizeof names / sizeof names[0]; c++) {
         const char *name = names[c / 2];
         mu_vector packed = vector_of(f, c % 2, name), plain;
@@ -165,6 +171,47 @@ static void unpacked_vectors_are_the_packed_ones(void **state)
             check_element(&packed, &plain, &dictionary, i);
         free(memory);
     }
+}
+
+/* More than 65,535 items in a block: few lists, but long ones. */
+static void long_rare_lists_have_wide_offsets(void **state)
+{
+    fixture *f = *state;
+    mu_err err;
+    mu_part_writer *writer;
+    mu_vector packed, plain;
+    const uint32_t n = 4000;
+    const uint32_t *pids = mu_random_pids(&f->arena, &f->dice, n, n * 5);
+    mu_part_close(f->part);
+    f->part = NULL;
+    unlink(f->path);
+    assert_done(mu_part_writer_create(f->path, 1, MU_STR("profile"), f->type, NULL, &writer, &err),
+                err);
+    for (uint32_t i = 0; i < n; i++) {
+        mu_value row = mu_packed_row(&f->arena, &f->dice, f->type, i);
+        mu_value *list = &((mu_value *)(uintptr_t)row.items)[7];
+        if (list->kind == MU_TYPE_LIST)
+            *list = (mu_value){
+                .kind = MU_TYPE_LIST, .n = 1000, .items = MU_NEW_ARRAY(&f->arena, mu_value, 1000)};
+        f->rows[i] = row;
+        assert_done(
+            mu_part_writer_add(writer, pids[i], mu_identity_of_pid(&f->arena, pids[i]), row, &err),
+            err);
+    }
+    assert_done(mu_part_writer_seal(writer, &err), err);
+    assert_done(mu_part_open(f->path, &f->part, &err), err);
+    packed = vector_of(f, false, "rareTags");
+    assert_int_equal(packed.width, 4);
+    void *memory = malloc(mu_vector_plain_bytes(&packed));
+    mu_vector_unpack(&packed, memory, &plain);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t expected = f->rows[i].items[7].kind == MU_TYPE_LIST ? 1000 : 0;
+        assert_int_equal(mu_vector_end(&packed, i) - mu_vector_begin(&packed, i), expected);
+        assert_int_equal(plain.offsets[i], mu_vector_begin(&packed, i));
+        assert_int_equal(plain.offsets[i + 1], mu_vector_end(&packed, i));
+    }
+    free(memory);
+    assert_done(mu_part_verify(f->part, &err), err);
 }
 
 static void copied_rows_are_packed_again(void **state)
@@ -237,6 +284,11 @@ static void damaged_packing_is_refused(void **state)
                  "a code has no dictionary entry");
     check_damage(f, "amount", valid, 1, bad_ranks);
     check_damage(f, "amount", valid + 4, UINT32_MAX, bad_ranks);
+    check_damage(f, "few", 0, 1, "list offsets do not ascend");
+    check_damage(f, "few", 400, 0xffff, "list offsets do not ascend");
+    check_damage(f, "rareTags", valid + 4, UINT32_MAX, bad_ranks);
+    check_damage(f, "rareTags", valid + mu_part_align(4 * (amount.n / 512 + 1)), 2,
+                 "list offsets do not ascend");
     check_damage(f, "amount", 0, ~(uint32_t)amount.valid[0], "the bitmap of nulls");
 }
 
@@ -247,7 +299,7 @@ static void a_part_of_version_1_has_nothing_packed(void **state)
     mu_part *part;
     mu_vector vector;
     uint32_t version = 1;
-    static const char *const names[] = {"id", "amount", "run", "tags"};
+    static const char *const names[] = {"id", "amount", "run", "tags", "few", "rareTags"};
     patch(f, 8, &version, sizeof version);
     assert_done(mu_part_open_with(f->path, &(mu_part_open_options){true}, &part, &err), err);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -289,6 +341,7 @@ int main(void)
         TEST(columns_are_packed_as_expected),
         TEST(packed_rows_read_back),
         TEST(unpacked_vectors_are_the_packed_ones),
+        TEST(long_rare_lists_have_wide_offsets),
         TEST(copied_rows_are_packed_again),
         TEST(damaged_packing_is_refused),
         TEST(a_part_of_version_1_has_nothing_packed),

@@ -17,6 +17,28 @@ static uint32_t place_of(const mu_vector *vector, uint32_t at)
            (uint32_t)__builtin_popcountll(vector->valid[at / 64] & ~(~UINT64_C(0) << at % 64));
 }
 
+/* The `place`th offset of a list vector, whatever its form. */
+static uint32_t offset_at(const mu_vector *vector, uint32_t place)
+{
+    if (vector->encoding == MU_ENCODING_SINGLE)
+        return place;
+    if (vector->width == 0)
+        return vector->offsets == NULL ? 0 : vector->offsets[place];
+    return vector->width == 2 ? ((const uint16_t *)vector->data)[place]
+                              : ((const uint32_t *)vector->data)[place];
+}
+
+uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at)
+{
+    return offset_at(vector, place_of(vector, at));
+}
+
+uint32_t mu_vector_end(const mu_vector *vector, uint32_t at)
+{
+    bool is_empty = vector->ranks != NULL && !mu_bit_get(vector->valid, at);
+    return offset_at(vector, place_of(vector, at) + (is_empty ? 0 : 1));
+}
+
 /* The run of an element: the first that ends after it. */
 static uint32_t run_of(const mu_vector *vector, uint32_t at)
 {

@@ -66,6 +66,11 @@ static bool numbers_fit(const mu_vector_entry *entry)
                entry->base >= -MU_PART_DECIMAL_MAX && entry->base <= MU_PART_DECIMAL_MAX;
     case MU_ENCODING_CODES:
         return entry->scale == 0 && is_narrow && entry->base == 0;
+    case MU_ENCODING_OFFSETS: {
+        bool is_sparse = (entry->flags & MU_VECTOR_IS_SPARSE) != 0;
+        return entry->scale == 0 && entry->base == 0 &&
+               (width == 2 || width == (is_sparse ? 4 : 0));
+    }
     case MU_ENCODING_RUNS:
         return entry->scale == 0 && is_narrow && width > 0 && entry->base > 0 &&
                entry->base <= entry->n;
@@ -88,7 +93,8 @@ static bool packing_fits(const mu_part *part, uint32_t vector, const mu_vector_e
 {
     bool is_sparse = (entry->flags & MU_VECTOR_IS_SPARSE) != 0;
     bool is_packed = entry->encoding > MU_ENCODING_OFFSETS;
-    if ((is_sparse || is_packed) && part->version < 2)
+    bool has_narrow_offsets = entry->encoding == MU_ENCODING_OFFSETS && entry->width > 0;
+    if ((is_sparse || is_packed || has_narrow_offsets) && part->version < 2)
         return false;
     if (entry->encoding == MU_ENCODING_UUIDS)
         return !is_sparse && !is_borrowed(part, vector);
@@ -96,7 +102,8 @@ static bool packing_fits(const mu_part *part, uint32_t vector, const mu_vector_e
         return !is_sparse && entry->n_null == 0;
     bool has_numbers =
         entry->encoding == MU_ENCODING_INTEGER || entry->encoding == MU_ENCODING_DOUBLE ||
-        entry->encoding == MU_ENCODING_DECIMAL || entry->encoding == MU_ENCODING_CODES;
+        entry->encoding == MU_ENCODING_DECIMAL || entry->encoding == MU_ENCODING_CODES ||
+        entry->encoding == MU_ENCODING_OFFSETS;
     return !is_sparse || (has_numbers && entry->width > 0 && entry->n_null > 0);
 }
 
@@ -132,8 +139,11 @@ static area_layout layout_of(const mu_vector_entry *entry)
         layout.data = mu_part_align(mu_bits_words(n) * 8);
         break;
     case MU_ENCODING_BYTES:
-    case MU_ENCODING_OFFSETS:
         layout.data = mu_part_align((n + 1) * 4);
+        break;
+    case MU_ENCODING_OFFSETS:
+        layout.data = mu_part_align(((uint64_t)stored_numbers(entry) + 1) *
+                                    (entry->width == 0 ? 4 : entry->width));
         break;
     case MU_ENCODING_UUIDS:
         layout.data = mu_part_align(n * MU_UUID_BYTES);
@@ -173,7 +183,8 @@ static void fill(const mu_part *part, const mu_vector_entry *entry, mu_vector *o
         out->ranks = places;
     }
     const uint8_t *data = area + layout.valid + layout.places;
-    if (entry->encoding == MU_ENCODING_BYTES || entry->encoding == MU_ENCODING_OFFSETS)
+    if (entry->encoding == MU_ENCODING_BYTES ||
+        (entry->encoding == MU_ENCODING_OFFSETS && entry->width == 0))
         out->offsets = (const uint32_t *)(const void *)data;
     else if (layout.data > 0)
         out->data = data;
@@ -221,12 +232,24 @@ static bool bitmap_ends_clean(const uint64_t *bits, uint32_t n)
     return n % 64 == 0 || bits[n / 64] >> (n % 64) == 0;
 }
 
-static bool ascends(const uint32_t *offsets, uint32_t n)
+#define DEFINE_ASCENDS(type)                                                                       \
+    static bool ascends_##type(const type *offsets, uint32_t n)                                    \
+    {                                                                                              \
+        type wrong = offsets[0];                                                                   \
+        for (uint32_t i = 0; i < n; i++)                                                           \
+            wrong |= offsets[i + 1] < offsets[i];                                                  \
+        return wrong == 0;                                                                         \
+    }
+
+DEFINE_ASCENDS(uint16_t)
+DEFINE_ASCENDS(uint32_t)
+
+/* `n` + 1 offsets of a list. */
+static bool list_offsets_ascend(const mu_vector *v, uint32_t n)
 {
-    uint32_t wrong = offsets[0];
-    for (uint32_t i = 0; i < n; i++)
-        wrong |= offsets[i + 1] < offsets[i];
-    return wrong == 0;
+    if (v->width == 2)
+        return ascends_uint16_t(v->data, n);
+    return ascends_uint32_t(v->width == 0 ? v->offsets : v->data, n);
 }
 
 #define DEFINE_LARGEST(type)                                                                       \
@@ -272,8 +295,7 @@ static bool times_fit(mu_type_kind kind, const mu_vector *v, uint32_t n)
         return true;
     /* Mostly no number of the width could leave the range, whatever the data. */
     int64_t end;
-    if (v->width < 8 &&
-        !__builtin_add_overflow(v->base, (INT64_C(1) << v->width * 8) - 1, &end) &&
+    if (v->width < 8 && !__builtin_add_overflow(v->base, (INT64_C(1) << v->width * 8) - 1, &end) &&
         mu_time_range_fits(kind, v->base, end))
         return true;
     if (v->width < 8)
@@ -291,7 +313,7 @@ static bool times_fit(mu_type_kind kind, const mu_vector *v, uint32_t n)
 static const char *check_strings(const mu_vector *v, const mu_vector_entry *entry)
 {
     area_layout layout = layout_of(entry);
-    if (!ascends(v->offsets, v->n))
+    if (!ascends_uint32_t(v->offsets, v->n))
         return "string offsets do not ascend";
     if (layout.size + mu_part_align(v->offsets[v->n]) != entry->size)
         return "the strings do not fill their area";
@@ -352,9 +374,9 @@ static const char *check_data(const mu_part *part, uint32_t vector, const mu_vec
                    ? NULL
                    : "a code has no dictionary entry";
     case MU_ENCODING_OFFSETS:
-        if (!ascends(v->offsets, v->n))
+        if (!list_offsets_ascend(v, n))
             return "list offsets do not ascend";
-        return v->offsets[v->n] <= MU_PART_ELEMENTS_MAX ? NULL : "a list has too many items";
+        return mu_vector_items(v) <= MU_PART_ELEMENTS_MAX ? NULL : "a list has too many items";
     case MU_ENCODING_BYTES:
         return check_strings(v, entry);
     default:

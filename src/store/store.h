@@ -81,9 +81,10 @@ typedef struct mu_vector {
     const uint32_t *offsets; /* BYTES, OFFSETS: n + 1, ascending, offsets[0] = 0 */
     const char *bytes;
     uint32_t n_runs;       /* RUNS */
-    const uint32_t *ranks; /* packed INTEGER, DOUBLE, DECIMAL, CODES: `data` holds the values of the
-                              elements that are not null alone, and ranks[k] is how many of those
-                              come before element 512 * k; NULL in plain vectors */
+    const uint32_t *ranks; /* packed INTEGER, DOUBLE, DECIMAL, CODES, OFFSETS: `data` holds the
+                              values of the elements that are not null alone, and ranks[k] is how
+                              many of those come before element 512 * k; NULL in plain vectors.
+                              Packed OFFSETS are `data` of `width` bytes, plain ones `offsets`. */
 } mu_vector;
 
 /* The memory that the plain form of a packed vector takes, less than 2^32 bytes; 0 when the vector

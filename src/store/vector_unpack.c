@@ -20,6 +20,8 @@ size_t mu_vector_plain_bytes(const mu_vector *vector)
         return n * vector->width + PADDING;
     case MU_ENCODING_SINGLE:
         return offsets_bytes(vector) + PADDING;
+    case MU_ENCODING_OFFSETS:
+        return vector->width == 0 ? 0 : offsets_bytes(vector) + PADDING;
     default:
         return vector->ranks == NULL ? 0 : n * vector->width + PADDING;
     }
@@ -56,6 +58,42 @@ static void unpack_single(const mu_vector *vector, void *memory, mu_vector *out)
         offsets[i] = i;
     out->encoding = MU_ENCODING_OFFSETS;
     out->offsets = offsets;
+}
+
+#define DEFINE_UNPACK_OFFSETS(type)                                                                \
+    static void unpack_offsets_##type(const mu_vector *vector, uint32_t *to)                       \
+    {                                                                                              \
+        const type *from = vector->data;                                                           \
+        if (vector->ranks == NULL) {                                                               \
+            for (uint32_t i = 0; i <= vector->n; i++)                                              \
+                to[i] = from[i];                                                                   \
+            return;                                                                                \
+        }                                                                                          \
+        uint32_t next = 0;                                                                         \
+        to[0] = 0;                                                                                 \
+        for (uint32_t word = 0; word < mu_bits_words(vector->n); word++) {                         \
+            uint32_t begin = word * 64, end = vector->n - begin < 64 ? vector->n : begin + 64;     \
+            uint64_t bits = vector->valid[word];                                                   \
+            for (uint32_t i = begin; i < end; i++, bits >>= 1) {                                   \
+                next += bits & 1;                                                                  \
+                to[i + 1] = from[next];                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+DEFINE_UNPACK_OFFSETS(uint16_t)
+DEFINE_UNPACK_OFFSETS(uint32_t)
+
+static void unpack_offsets(const mu_vector *vector, void *memory, mu_vector *out)
+{
+    if (vector->width == 2)
+        unpack_offsets_uint16_t(vector, memory);
+    else
+        unpack_offsets_uint32_t(vector, memory);
+    out->width = 0;
+    out->offsets = memory;
+    out->data = NULL;
+    out->ranks = NULL;
 }
 
 #define DEFINE_UNPACK(type)                                                                        \
@@ -107,6 +145,9 @@ void mu_vector_unpack(const mu_vector *vector, void *memory, mu_vector *out)
         return;
     case MU_ENCODING_SINGLE:
         unpack_single(vector, memory, out);
+        return;
+    case MU_ENCODING_OFFSETS:
+        unpack_offsets(vector, memory, out);
         return;
     case MU_ENCODING_RUNS:
         BY_WIDTH(unpack_runs)

@@ -34,6 +34,32 @@ for data in json csv; do
     done
 done
 
+# Columns that parts hold packed (docs/storage.md 2.3) answer like others, with every instruction set.
+people() {
+    awk -F, -v OFS=: "NR > 1 && ($1) {print \$1, \$2}" sample/events.csv | sort -u | wc -l
+}
+id=$(sed -n 2000p sample/events.csv | cut -d, -f3)
+while IFS='|' read -r condition rule; do
+    wanted=$(people "$condition")
+    for data in json csv; do
+        ask $data --reference "$rule"
+        same "$rule, $data, row by row" "$(count)" "$wanted"
+        for kernels in plain avx2 avx512; do
+            MUSTER_KERNELS=$kernels expect 0 muster eval --data $data --now $now "$rule"
+            same "$rule, $data, $kernels" "$(count)" "$wanted"
+        done
+    done
+done <<END
+\$3 == "$id"|xEvent.exists(_id = "$id")
+\$3 ~ /^ab/|xEvent.exists(_id.startsWith("ab"))
+\$3 ~ /-9abc/|xEvent.exists(_id.contains("-9abc"))
+\$3 >= "f8"|xEvent.exists(_id >= "f8")
+\$7 != "" && \$7 + 0 > 200|xEvent.exists(commerce.order.priceTotal > 200)
+\$7 == "" && \$8 == "store"|xEvent.exists(commerce.order.priceTotal.isNull() and _luma.channel = "store")
+\$8 == "app" && \$1 != ""|xEvent.exists(_luma.channel = "app" and identityMap.lumaCrmId.isNotNull())
+\$1 ~ /^CRM-1001/|xEvent.exists(identityMap.lumaCrmId.exists(id.startsWith("CRM-1001")))
+END
+
 # Who: exactly the people that awk finds, in the same order every time.
 ask json --ids "$bought" --threads 1
 ids=$(head -n -1 out.txt | sed -n 's/^{"identity":"\(.*\)"}$/\1/p')

@@ -310,14 +310,16 @@ const mu_type *mu_packed_row_type(mu_arena *arena)
     for (int i = 0; i < 2; i++) {
         mu_type *object = i == 0 ? event : row;
         *object = (mu_type){.kind = MU_TYPE_OBJECT};
-        object->field_names = MU_NEW_ARRAY(arena, mu_str, 7);
-        object->field_types = MU_NEW_ARRAY(arena, const mu_type *, 7);
+        object->field_names = MU_NEW_ARRAY(arena, mu_str, 9);
+        object->field_types = MU_NEW_ARRAY(arena, const mu_type *, 9);
         add_field(object, MU_STR("id"), text);
         add_field(object, MU_STR("someId"), text);
         add_field(object, MU_STR("amount"), mu_type_of(MU_TYPE_DOUBLE));
         add_field(object, MU_STR("rare"), text);
         add_field(object, MU_STR("run"), text);
         add_field(object, MU_STR("tags"), tags);
+        add_field(object, MU_STR("few"), tags);
+        add_field(object, MU_STR("rareTags"), tags);
     }
     add_field(event, MU_STR("timestamp"), mu_type_of(MU_TYPE_TIMESTAMP));
     add_field(row, MU_STR("xEvent"), events);
@@ -328,9 +330,10 @@ static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
                               mu_value last)
 {
     mu_value *fields = MU_NEW_ARRAY(arena, mu_value, type->n_fields);
-    mu_value *tag = MU_NEW(arena, mu_value);
+    mu_value *tags = MU_NEW_ARRAY(arena, mu_value, 2);
     bool is_rare = mu_dice_below(dice, 20) == 0;
-    *tag = mu_value_string(mu_arena_format(arena, "tag %u", mu_dice_below(dice, 9)));
+    for (uint32_t i = 0; i < 2; i++)
+        tags[i] = mu_value_string(mu_arena_format(arena, "tag %u", mu_dice_below(dice, 9)));
     fields[0] = mu_value_string(random_uuid(arena, dice));
     if (mu_dice_below(dice, 3) != 0)
         fields[1] = mu_value_string(random_uuid(arena, dice));
@@ -339,8 +342,11 @@ static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
         fields[3] = mu_value_string(mu_arena_format(arena, "rare %u", mu_dice_below(dice, 5)));
     }
     fields[4] = mu_value_string(mu_arena_format(arena, "run %u", number / 50 % 300));
-    fields[5] = (mu_value){.kind = MU_TYPE_LIST, .n = 1, .items = tag};
-    fields[6] = last;
+    fields[5] = (mu_value){.kind = MU_TYPE_LIST, .n = 1, .items = tags};
+    fields[6] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
+    if (is_rare)
+        fields[7] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
+    fields[8] = last;
     mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
     value.items = fields;
     value.keys = type->field_names;
@@ -349,7 +355,7 @@ static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
 
 mu_value mu_packed_row(mu_arena *arena, mu_dice *dice, const mu_type *type, uint32_t number)
 {
-    const mu_type *event = type->field_types[6]->item;
+    const mu_type *event = type->field_types[type->n_fields - 1]->item;
     mu_value *items = MU_NEW_ARRAY(arena, mu_value, 3);
     for (uint32_t i = 0; i < 3; i++)
         items[i] = packed_object(arena, dice, event, number * 3 + i,
