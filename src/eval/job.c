@@ -172,6 +172,36 @@ static void compile_audiences(mu_job *job)
             job->audiences[job->plan.nodes[i].lo].member = i;
 }
 
+/* A chain that only one conjunction reads is computed last of what that reads, so that it need not
+ * look at rows which the others refuse. */
+static void put_off_chains(mu_job *job)
+{
+    plan *p = &job->plan;
+    uint32_t n = 0;
+    step *steps = MU_NEW_ARRAY(&job->arena, step, job->n_steps);
+    for (uint32_t i = 0; i < job->n_steps; i++) {
+        const plan_node *node = &p->nodes[job->steps[i].index];
+        for (uint32_t k = 0;
+             !job->steps[i].delivers && node->operation == PLAN_AND && k < node->n_inputs; k++) {
+            plan_node *input = &p->nodes[node->inputs[k]];
+            if (input->operation == PLAN_CHAIN && input->n_uses == 1)
+                input->wanted_by = job->steps[i].index;
+        }
+    }
+    for (uint32_t i = 0; i < job->n_steps; i++) {
+        uint32_t id = job->steps[i].index;
+        const plan_node *node = &p->nodes[id];
+        if (!job->steps[i].delivers && node->operation == PLAN_CHAIN && node->wanted_by != NO_NODE)
+            continue;
+        for (uint32_t k = 0; !job->steps[i].delivers && k < node->n_inputs; k++)
+            if (p->nodes[node->inputs[k]].operation == PLAN_CHAIN &&
+                p->nodes[node->inputs[k]].wanted_by == id)
+                steps[n++] = (step){.delivers = false, .index = node->inputs[k]};
+        steps[n++] = job->steps[i];
+    }
+    job->steps = steps;
+}
+
 /* What one step after another reads lies together: a block is a walk over thousands of steps. */
 static void gather_inputs(mu_job *job)
 {
@@ -223,6 +253,7 @@ static void schedule(mu_job *job)
         }
         job->steps[job->n_steps++] = (step){.delivers = true, .index = index};
     }
+    put_off_chains(job);
     gather_inputs(job);
 }
 

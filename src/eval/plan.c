@@ -781,6 +781,7 @@ uint32_t plan_chain_node(plan *p, const plan_chain *chain, uint32_t item_level,
                                    .item_level = item_level,
                                    .column = chain->time_column,
                                    .chain = chain,
+                                   .wanted_by = NO_NODE,
                                    .n_inputs = n,
                                    .inputs = inputs});
 }

@@ -171,6 +171,7 @@ typedef struct plan_node {
     const plan_table *table;
     const plan_chain *chain;
     uint32_t table_index; /* TABLE: its place among the job's tables, once it is used */
+    uint32_t wanted_by;   /* CHAIN: the AND that is its only user, once scheduled; else NO_NODE */
     const mu_pql *query;  /* REFERENCE */
     uint32_t n_uses;      /* by nodes and audiences; 0: dead */
     bool may_trip; /* a row may be left to the reference, here or below: no constant may hide it */

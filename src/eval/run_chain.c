@@ -16,7 +16,8 @@ typedef struct chain_run {
     const list_order *order;
     const level_pair *pair;
     const uint32_t *owner_of; /* of items */
-    uint32_t n_items, n_owners;
+    uint32_t n_items, n_owners, n_wanted;
+    const uint64_t *wanted;     /* owners that matter; NULL: all do */
     const uint64_t *anchors;    /* of the element before */
     const uint64_t *candidates; /* of this one: its events, or those of them that can be anchors */
     uint64_t *rooms[2];         /* two bitmaps of items; anchors and candidates may lie in them */
@@ -94,32 +95,60 @@ static void find_owners_by_candidates(chain_run *r, const plan_chain_element *el
     }
 }
 
-/* The same from the anchors on, for a gap without a beginning and nothing excluded: the first
- * candidate strictly after an anchor is the best. */
+/* Is there a candidate in the gap after `anchor` or a later one, for a gap without a beginning and
+ * nothing excluded, in the owner whose items end at `end`? The first candidate strictly after an
+ * anchor is the best. */
+static bool anchors_match(const chain_run *r, const plan_chain_element *element, uint32_t anchor,
+                          uint32_t end)
+{
+    for (uint32_t a = anchor; a != NO_ITEM; a = next_bit(r->anchors, a + 1, end)) {
+        int64_t time_ms = order_time(r->order, a), span_ms = 0;
+        uint32_t i = a;
+        while (span_ms == 0 && (i = next_bit(r->candidates, i + 1, end)) != NO_ITEM)
+            span_ms = order_time(r->order, i) - time_ms;
+        if (i == NO_ITEM) /* nor after a later anchor */
+            return false;
+        if (span_ms <= element->gap_hi_ms)
+            return true;
+    }
+    return false;
+}
+
 static void find_owners_by_anchors(chain_run *r, const plan_chain_element *element)
 {
     uint32_t a = next_bit(r->anchors, 0, r->n_items);
     while (a != NO_ITEM) {
         uint32_t owner = r->owner_of[a], end = r->pair->offsets[owner + 1];
-        int64_t time_ms = order_time(r->order, a), span_ms = 0;
-        uint32_t i = a;
-        while (span_ms == 0 && (i = next_bit(r->candidates, i + 1, end)) != NO_ITEM)
-            span_ms = order_time(r->order, i) - time_ms;
-        bool holds = i != NO_ITEM && span_ms <= element->gap_hi_ms;
-        if (holds)
+        if (anchors_match(r, element, a, end))
             mu_bit_set(r->out, owner);
-        /* Without a candidate after this anchor there is none after a later one. */
-        a = next_bit(r->anchors, holds || i == NO_ITEM ? end : a + 1, r->n_items);
+        a = next_bit(r->anchors, end, r->n_items);
     }
 }
 
-/* From the rarer of the two on. */
+static void find_wanted_owners(chain_run *r, const plan_chain_element *element)
+{
+    for (uint32_t o = next_bit(r->wanted, 0, r->n_owners); o != NO_ITEM;
+         o = next_bit(r->wanted, o + 1, r->n_owners)) {
+        uint32_t end = r->pair->offsets[o + 1];
+        if (anchors_match(r, element, next_bit(r->anchors, r->pair->offsets[o], end), end))
+            mu_bit_set(r->out, o);
+    }
+}
+
+/* From what is rarest on: owners that somebody wants to know, anchors or candidates. */
+#define ITEMS_PER_OWNER 3u /* that a look at one owner costs */
+
 static void find_owners_in_gap(chain_run *r, const plan_chain_element *element)
 {
     const kernel_set *k = r->w->job->kernels;
     size_t words = mu_bits_words(r->n_items);
-    if (element->gap_lo_ms <= 1 && element->n_excluded == 0 &&
-        k->count_bits(r->anchors, words) < k->count_bits(r->candidates, words))
+    size_t n_anchors = k->count_bits(r->anchors, words);
+    size_t n_candidates = k->count_bits(r->candidates, words);
+    bool is_simple = element->gap_lo_ms <= 1 && element->n_excluded == 0;
+    size_t fewer = n_anchors < n_candidates ? n_anchors : n_candidates;
+    if (is_simple && r->wanted != NULL && (size_t)r->n_wanted * ITEMS_PER_OWNER < fewer)
+        find_wanted_owners(r, element);
+    else if (is_simple && n_anchors < n_candidates)
         find_owners_by_anchors(r, element);
     else
         find_owners_by_candidates(r, element);
@@ -269,6 +298,31 @@ static bool has_first(const chain_run *r)
     return bits_any(r->w->values[r->chain->elements[0].bits].bits, r->n_items);
 }
 
+/* The owners that the conjunction above has not refused yet: of the others nobody reads the bit.
+ * False when there are none. */
+static bool find_wanted(chain_run *r, const plan_node *node, uint64_t *room)
+{
+    const kernel_set *k = r->w->job->kernels;
+    size_t words = mu_bits_words(r->n_owners);
+    r->n_wanted = r->n_owners;
+    if (node->wanted_by == NO_NODE)
+        return true;
+    const plan_node *conjunction = &r->w->job->plan.nodes[node->wanted_by];
+    for (uint32_t i = 0; i < conjunction->n_inputs; i++) {
+        const uint64_t *bits = r->w->values[conjunction->inputs[i]].bits;
+        if (bits == NULL || bits == r->out) /* not known yet */
+            continue;
+        if (r->wanted == NULL)
+            memcpy(room, bits, words * 8);
+        else
+            k->and_words(room, bits, words, room);
+        r->wanted = room;
+    }
+    if (r->wanted != NULL)
+        r->n_wanted = (uint32_t)k->count_bits(room, words);
+    return r->n_wanted > 0;
+}
+
 /* Some event for every element: else no owner matches, however long the search. */
 static bool can_match(const chain_run *r)
 {
@@ -302,7 +356,8 @@ mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     if (!node->chain->on_bitmaps)
         return run_all_owners(w, id, node, r.order, n, r.out);
     r.pair = pair;
-    if (can_match(&r)) {
+    uint64_t *wanted = worker_raw_bits(w, n);
+    if (find_wanted(&r, node, wanted) && can_match(&r)) {
         MU_TRY(worker_owner_of(w, node->level, node->item_level, &r.owner_of));
         r.rooms[0] = worker_raw_bits(w, r.n_items);
         r.rooms[1] = worker_raw_bits(w, r.n_items);
@@ -310,6 +365,7 @@ mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
         worker_give_bits(w, r.rooms[0], r.n_items);
         worker_give_bits(w, r.rooms[1], r.n_items);
     }
+    worker_give_bits(w, wanted, n);
     const uint64_t *hard = find_hard(&r);
     return hard == NULL ? MU_OK : run_chain_owners(w, id, node, r.order, hard, n, r.out);
 }
