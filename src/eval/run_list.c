@@ -46,11 +46,17 @@ static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint
     return MU_OK;
 }
 
-/* The owner of an item, at or after `first`. */
+/* The owner of an item, at or after `first`: in doubling strides, for it is near. */
 static uint32_t find_owner(const uint32_t *offsets, uint32_t n_owners, uint32_t first,
                            uint32_t item)
 {
-    uint32_t last = n_owners - 1;
+    uint32_t stride = 1, last = n_owners - 1;
+    while (first + stride < last && offsets[first + stride] <= item) {
+        first += stride;
+        stride *= 2;
+    }
+    if (first + stride < last)
+        last = first + stride - 1;
     while (first < last) {
         uint32_t middle = first + (last - first) / 2;
         if (offsets[middle + 1] <= item)
@@ -258,7 +264,8 @@ mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     case PLAN_SUM:
         return run_sum(w, id, node, n);
     case PLAN_DISTINCT_COUNT:
-        return run_distinct_count(w, id, node, n);
+    case PLAN_GROUP_SIZE:
+        return run_groups(w, id, node, n);
     default:
         return run_extreme(w, id, node, n);
     }
