@@ -14,6 +14,7 @@
 #ifndef MU_EVAL_PLAN_INT_H
 #define MU_EVAL_PLAN_INT_H
 
+#include "base/automaton.h"
 #include "base/hash.h"
 #include "base/regex.h"
 #include "eval/eval.h"
@@ -100,6 +101,7 @@ typedef struct plan_table {
     bool of_null;                       /* the result for null */
     bool null_trips;                    /* a guard trips for null */
     const struct text_predicate *quick; /* the same for texts, when it is that simple; else NULL */
+    const struct date_predicate *quick_date; /* for days and times */
 } plan_table;
 
 #define TABLE_INPUT "$input"
@@ -114,13 +116,24 @@ typedef struct text_predicate {
     mu_str constant;
     uint32_t n_constants; /* IN, NOT_IN: instead of `constant`, ascending and distinct */
     const mu_str *constants;
-    mu_regex *regex;             /* MATCHES */
-    struct text_predicate *next; /* of the plan, which frees them */
+    mu_regex *regex;               /* MATCHES */
+    const mu_automaton *automaton; /* MATCHES, where it is that plain, else NULL */
+    struct text_predicate *next;   /* of the plan, which frees them */
 } text_predicate;
 
 /* The expression of a table as such a test; NULL when it is none. Belongs to the plan. */
 const text_predicate *text_predicate_new(plan *plan, const mu_pql *expression);
 uint8_t text_predicate_run(const text_predicate *test, mu_str text); /* TABLE_TRUE | TABLE_TRIPS */
+
+/* part(date) compared with a constant, such as birthDate.getMonth() = 3 (date_predicate.c). */
+typedef struct date_predicate {
+    mu_pql_function part, comparison;
+    int64_t constant;
+} date_predicate;
+
+/* The expression of a table as such a test; NULL when it is none. */
+const date_predicate *date_predicate_new(plan *plan, const mu_pql *expression);
+uint8_t date_predicate_run(const date_predicate *test, mu_value date); /* TABLE_TRUE or 0 */
 
 /* What may not happen between two elements: `count` or more events of `bits` whose time, when
  * `when` is not NULL, satisfies it relative to the event before. */

@@ -71,6 +71,10 @@ typedef struct bound_table {
     uint8_t *results; /* per code, TABLE_TRUE | TABLE_TRIPS; may be NULL when ranges tell all */
 } bound_table;
 
+/* Bytes of 0 behind the results of a table over numbers, so that every number of 16 bits, counted
+ * from any number of the table, has one. */
+#define NUMBERS_PAST_TABLE 65536u
+
 typedef struct bound_part {
     const mu_part *part;
     const uint64_t *dead;

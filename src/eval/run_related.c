@@ -95,6 +95,9 @@ typedef struct candidates {
     relation *relations;
     uint32_t from, to; /* candidates of the owner that is searched */
     uint32_t choice;   /* element: the one that is tried */
+    bool is_sorted;    /* times ascend within every owner of the block */
+    uint32_t past;     /* sorted: all before it lie before the last time that was asked for */
+    int64_t limit_ms;  /* sorted: no later time goes with the choices before */
 } candidates;
 
 /* `failed`: per candidate of the element before, nothing from this element on follows it; NULL: not
@@ -217,6 +220,19 @@ static mu_code prepare_relation(matcher *m, const plan_relation *planned, const 
     return gather_valid(m, planned->earlier, earlier, &r->earlier);
 }
 
+static bool ascends(const candidates *of, uint32_t n_owners)
+{
+    bool ascends = true;
+    for (uint32_t o = 0, p = 0; o < n_owners; o++) {
+        int64_t last_ms = INT64_MIN;
+        for (uint32_t end = of->offsets[o + 1]; of->at.at[p] < end; p++) {
+            ascends &= last_ms <= of->times[p];
+            last_ms = of->times[p];
+        }
+    }
+    return ascends;
+}
+
 static mu_code prepare_candidates(matcher *m, const plan_candidates *planned, candidates *out)
 {
     worker *w = m->w;
@@ -228,6 +244,7 @@ static mu_code prepare_candidates(matcher *m, const plan_candidates *planned, ca
     if (m->planned->in_time_order) {
         MU_TRY(numbers_of_operand(w, m->planned->time, &time));
         out->times = gather_integers(m, &time, out);
+        out->is_sorted = ascends(out, w->levels[m->owner_level].n);
     }
     out->relations = MU_NEW_ARRAY(&w->scratch, relation, planned->n_relations);
     for (uint32_t r = 0; r < planned->n_relations; r++)
@@ -402,24 +419,72 @@ static bool fits(matcher *m, uint32_t e)
             if (t_ms <= previous->times[previous->choice])
                 return false;
         }
-        count_exclusion_steps(m, e);
-        if (!nothing_excluded(m, e, true, t_ms))
-            return false;
+        if (m->elements[e].n_excluded > 0) {
+            count_exclusion_steps(m, e);
+            if (!nothing_excluded(m, e, true, t_ms))
+                return false;
+        }
     }
     return relations_hold(m, own, own->choice);
 }
 
 /* -------- searching -------- */
 
+/* Where the windows around earlier times end. */
+static int64_t latest_time(const matcher *m, const candidates *own)
+{
+    int64_t latest_ms = INT64_MAX;
+    for (uint32_t r = 0; r < own->planned->n_relations; r++) {
+        const relation *at = &own->relations[r];
+        if (at->kind != RELATION_TIME || at->own_is_base || !at->window.moves || !at->window.has_hi)
+            continue;
+        int64_t base_ms = at->earlier.integers[m->elements[at->element].own.choice];
+        if (is_near(base_ms) && base_ms + at->window.hi_ms < latest_ms)
+            latest_ms = base_ms + at->window.hi_ms;
+    }
+    return latest_ms;
+}
+
+/* Sorted candidates: to the first behind the choice before, mostly a little further than the last
+ * time. */
+static void skip_earlier(const matcher *m, uint32_t e)
+{
+    candidates *own = &m->elements[e].own;
+    const candidates *previous = &m->elements[e - 1].own;
+    int64_t after_ms = previous->times[previous->choice];
+    if (own->past > own->from && own->times[own->past - 1] > after_ms)
+        own->past = own->from;
+    while (own->past < own->to && own->times[own->past] <= after_ms)
+        own->past++;
+    own->choice = own->past;
+    own->limit_ms = latest_time(m, own);
+}
+
 /* From the choice for the element before. */
 static void enter_element(matcher *m, uint32_t e)
 {
     candidates *own = &m->elements[e].own;
     own->choice = own->from;
+    own->limit_ms = INT64_MAX;
     m->steps += own->planned->varies ? m->n_items : own->to - own->from;
     if (e > 0 && m->elements[e].failed != NULL &&
         m->elements[e].failed[m->elements[e - 1].own.choice])
         own->choice = own->to;
+    else if (e > 0 && own->is_sorted)
+        skip_earlier(m, e);
+}
+
+/* Moves on to the next candidate that fits; false when there is none. */
+static bool find_fitting(matcher *m, uint32_t e)
+{
+    candidates *own = &m->elements[e].own;
+    for (; own->choice < own->to; own->choice++) {
+        if (own->limit_ms != INT64_MAX && own->times[own->choice] > own->limit_ms)
+            return false;
+        if (fits(m, e))
+            return true;
+    }
+    return false;
 }
 
 static void leave_element(matcher *m, uint32_t e)
@@ -441,9 +506,7 @@ static bool search(matcher *m)
     enter_element(m, 0);
     while (!is_stopped(m)) {
         candidates *own = &m->elements[e].own;
-        while (own->choice < own->to && !fits(m, e))
-            own->choice++;
-        if (own->choice >= own->to) {
+        if (!find_fitting(m, e)) {
             if (e == 0)
                 return false;
             leave_element(m, e--);
@@ -463,7 +526,7 @@ static bool search(matcher *m)
 static bool enter_owner(candidates *of, uint32_t owner)
 {
     uint32_t end = of->offsets[owner + 1];
-    of->from = of->to;
+    of->from = of->past = of->to;
     while (of->at.at[of->to] < end)
         of->to++;
     return of->to > of->from;
