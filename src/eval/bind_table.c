@@ -6,6 +6,8 @@ uint8_t table_evaluate(const mu_job *job, const plan_table *table, mu_value valu
 {
     if (mu_value_is_null(value))
         return (uint8_t)((table->of_null ? TABLE_TRUE : 0) | (table->null_trips ? TABLE_TRIPS : 0));
+    if (table->quick_date != NULL)
+        return date_predicate_run(table->quick_date, value);
     mu_arena_reset(arena);
     mu_reference_variable variable = {MU_STR(TABLE_INPUT), value};
     mu_value row = MU_VALUE_NULL;
@@ -111,8 +113,10 @@ void bind_dictionary_table(const plan_table *table, mu_dictionary dictionary, mu
 void bind_number_table(const plan_table *table, int64_t base, uint32_t n, mu_arena *arena,
                        bound_table *out, open_tables *open)
 {
-    *out =
-        (bound_table){.is_decided = true, .base = base, .n = n, .results = new_results(arena, n)};
+    *out = (bound_table){.is_decided = true,
+                         .base = base,
+                         .n = n,
+                         .results = new_results(arena, n + NUMBERS_PAST_TABLE)};
     add_open(open, arena, (open_table){.table = table, .bound = out, .span = {0, n}});
 }
 

@@ -309,5 +309,7 @@ uint32_t compile_chain(compiler *c, const mu_pql *node)
         return NO_NODE;
     if (node->n_items == 1 && node->items[0].kind == MU_ITEM_ELEMENT)
         return compile_single(&cc, &node->items[0]);
+    if (is_related_chain(node))
+        return compile_related_chain(c, node, cc.view, cc.time);
     return compile_sequence(&cc);
 }

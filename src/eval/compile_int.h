@@ -93,6 +93,14 @@ uint32_t compile_list_condition(compiler *c, const mu_pql *call);
 uint32_t compile_quantified(compiler *c, const mu_pql *query);
 compiled compile_select(compiler *c, const mu_pql *query);
 compiled compile_aggregate(compiler *c, const mu_pql *query);
+/* Inside the items of a view only what its owner can see is left. */
+typedef struct saved_access {
+    bool items[SCOPES_MAX], variables[SCOPES_MAX];
+} saved_access;
+
+void enter_view(compiler *c, uint32_t owner, saved_access *saved);
+void leave_view(compiler *c, const saved_access *saved);
+
 /* A lambda's body for the items of a view. */
 compiled compile_lambda_value(compiler *c, compiled view, const mu_pql *lambda);
 uint32_t compile_lambda_bits(compiler *c, compiled view, const mu_pql *lambda);
@@ -108,6 +116,13 @@ uint32_t compile_time_test(compiler *c, compiled timestamp, const mu_pql_when *w
 
 /* compile_chain.c */
 uint32_t compile_chain(compiler *c, const mu_pql *chain);
+
+/* compile_related.c: items that read each other's values. NO_NODE: left to the reference. */
+bool is_related_quantifier(const mu_pql *query);
+uint32_t compile_related_quantifier(compiler *c, const mu_pql *query, bool of_first,
+                                    compiled *first);
+bool is_related_chain(const mu_pql *chain);
+uint32_t compile_related_chain(compiler *c, const mu_pql *chain, compiled events, compiled time);
 
 /* compile_table.c: a whole subtree with at most one scalar input. */
 uint32_t compile_table(compiler *c, const mu_pql *query);

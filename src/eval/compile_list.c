@@ -70,12 +70,7 @@ compiled compile_field(compiler *c, compiled object, mu_str name)
 
 /* -------- item expressions -------- */
 
-typedef struct saved_access {
-    bool items[SCOPES_MAX], variables[SCOPES_MAX];
-} saved_access;
-
-/* Inside the items of a view only what its owner can see is left. */
-static void enter_view(compiler *c, uint32_t owner, saved_access *saved)
+void enter_view(compiler *c, uint32_t owner, saved_access *saved)
 {
     for (uint32_t i = 0; i < c->n_items; i++) {
         saved->items[i] = c->items[i].is_accessible;
@@ -89,7 +84,7 @@ static void enter_view(compiler *c, uint32_t owner, saved_access *saved)
     }
 }
 
-static void leave_view(compiler *c, const saved_access *saved)
+void leave_view(compiler *c, const saved_access *saved)
 {
     for (uint32_t i = 0; i < c->n_items; i++)
         c->items[i].is_accessible = saved->items[i];
@@ -295,8 +290,56 @@ static compiled aggregate_of(compiler *c, mu_pql_function function, compiled vie
                       .type = MU_TYPE_DOUBLE};
 }
 
+static bool is_call(const mu_pql *query, mu_pql_function function)
+{
+    return query->kind == MU_PQL_CALL && query->function == function;
+}
+
+static bool is_variable(const mu_pql *query, mu_str name)
+{
+    return query->kind == MU_PQL_VARIABLE && mu_str_equal(query->name, name);
+}
+
+/* groupBy(key).map((K, G) => mapEntry(K, G.count())).values(): the groupBy; NULL for others. */
+static const mu_pql *group_sizes(const mu_pql *list)
+{
+    if (!is_call(list, MU_FN_VALUES) || !is_call(list->args[0], MU_FN_MAP) ||
+        !is_call(list->args[0]->args[0], MU_FN_GROUP_BY))
+        return NULL;
+    const mu_pql *lambda = list->args[0]->args[1];
+    if (lambda->kind != MU_PQL_LAMBDA || lambda->n_names != 2 ||
+        mu_str_equal(lambda->names[0], lambda->names[1]))
+        return NULL;
+    const mu_pql *entry = lambda->args[0];
+    if (!is_call(entry, MU_FN_MAP_ENTRY) || entry->n_args != 2 ||
+        !is_variable(entry->args[0], lambda->names[0]) || !is_call(entry->args[1], MU_FN_COUNT) ||
+        entry->args[1]->n_args != 1 || !is_variable(entry->args[1]->args[0], lambda->names[1]))
+        return NULL;
+    return list->args[0]->args[0];
+}
+
+/* The largest or smallest group, where the keys are texts: those are the map's keys as they are. */
+static compiled compile_group_size(compiler *c, const mu_pql *group_by, bool largest)
+{
+    compiled view = compile_view(c, group_by->args[0]);
+    compiled key = compile_lambda_value(c, view, group_by->args[1]);
+    if (view.kind == COMPILED_NOTHING || key.kind != COMPILED_COLUMN ||
+        compiled_type(c, key) != MU_TYPE_STRING || compiled_level(c, key) != view.level)
+        return NOTHING;
+    compiled chosen = view_choose(c, view, compiled_valid(c, key));
+    if (chosen.kind == COMPILED_NOTHING)
+        return NOTHING;
+    uint32_t node = plan_group_size(c->plan, chosen.chosen, key.column, largest, view.owner);
+    return node == NO_NODE
+               ? NOTHING
+               : (compiled){.kind = COMPILED_NODE, .node = node, .type = MU_TYPE_INTEGER};
+}
+
 static compiled compile_aggregation(compiler *c, const mu_pql *call)
 {
+    const mu_pql *groups = call->n_args == 1 ? group_sizes(call->args[0]) : NULL;
+    if (groups != NULL && (call->function == MU_FN_MAX || call->function == MU_FN_MIN))
+        return compile_group_size(c, groups, call->function == MU_FN_MAX);
     compiled view = compile_view(c, call->args[0]);
     compiled value =
         call->n_args == 2 ? compile_lambda_value(c, view, call->args[1]) : view_item(view);
@@ -463,9 +506,26 @@ static uint32_t compile_bindings(compiler *c, const mu_pql *query, uint32_t at, 
     return kind == ALL_BINDINGS ? plan_not(c->plan, any) : any;
 }
 
+static uint32_t compile_related_quantified(compiler *c, const mu_pql *query)
+{
+    compiled first;
+    bool is_one = query->quantifier == MU_QUANTIFIER_ONE;
+    if (query->quantifier == MU_QUANTIFIER_ALL)
+        return NO_NODE;
+    uint32_t bits = compile_related_quantifier(c, query, is_one, &first);
+    if (query->quantifier == MU_QUANTIFIER_NONE)
+        return plan_not(c->plan, bits);
+    if (!is_one || bits == NO_NODE)
+        return bits;
+    uint32_t count = plan_count(c->plan, bits, first.level, first.owner);
+    return plan_in_range(c->plan, count, 1, 1);
+}
+
 uint32_t compile_quantified(compiler *c, const mu_pql *query)
 {
     compiled items;
+    if (is_related_quantifier(query))
+        return compile_related_quantified(c, query);
     switch (query->quantifier) {
     case MU_QUANTIFIER_SOME:
         return compile_bindings(c, query, 0, SOME_BINDING, NULL);
@@ -486,6 +546,10 @@ uint32_t compile_quantified(compiler *c, const mu_pql *query)
 compiled compile_select(compiler *c, const mu_pql *query)
 {
     compiled items;
+    if (is_related_quantifier(query)) {
+        uint32_t bits = compile_related_quantifier(c, query, true, &items);
+        return bits == NO_NODE ? NOTHING : view_choose(c, items, bits);
+    }
     if (compile_bindings(c, query, 0, SOME_BINDING, &items) == NO_NODE)
         return NOTHING;
     return items;

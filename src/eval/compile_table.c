@@ -224,6 +224,8 @@ static uint32_t new_table(compiler *c, compiled input, const mu_pql *expression)
     table->of_null = mu_value_is_true(of_null.value);
     table->null_trips = of_null.trips != 0;
     table->quick = table->input == MU_TYPE_STRING ? text_predicate_new(c->plan, expression) : NULL;
+    if (table->input == MU_TYPE_DATE || table->input == MU_TYPE_TIMESTAMP)
+        table->quick_date = date_predicate_new(c->plan, expression);
     return plan_table_node(c->plan, input.column, table);
 }
 

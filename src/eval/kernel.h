@@ -36,6 +36,11 @@ typedef struct kernel_set {
      */
     size_t (*positions)(const uint64_t *bits, size_t n, uint32_t *out);
 
+    /* out bit i = bytes[i] is the needle's first byte and bytes[i + length - 1] its last, for the
+     * n >= length bytes; length >= 1. */
+    void (*find_ends)(const char *bytes, size_t n, const char *needle, size_t length,
+                      uint64_t *out);
+
     /* out bit o = some item of owner o has its bit. `ends` has the bit of each owner's last item,
      * `filled` that of each owner with items; `out` has room for 64 bits more. */
     void (*any_of_owner)(const uint64_t *bits, const uint64_t *ends, size_t n_items,

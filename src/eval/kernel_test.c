@@ -111,6 +111,19 @@ static void check_positions(const kernel_set *set, size_t n)
     assert_int_equal(set->count_bits(bits, mu_bits_words(n)), wanted);
 }
 
+static void check_find_ends(const kernel_set *set, size_t n)
+{
+    char bytes[LONGEST + 64];
+    uint64_t got[LONGEST / 64 + 2] = {0};
+    size_t length = 1 + next_random() % (n < 5 ? n : 5);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)('a' + next_random() % 3);
+    set->find_ends(bytes, n, "abcab", length, got);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(mu_bit_get(got, i), i + length <= n && bytes[i] == 'a' &&
+                                                 bytes[i + length - 1] == "abcab"[length - 1]);
+}
+
 static void check_set(const kernel_set *set)
 {
     if (!has_set(set)) {
@@ -125,6 +138,7 @@ static void check_set(const kernel_set *set)
         check_double(set, n);
         check_owners(set, n);
         check_positions(set, n);
+        check_find_ends(set, n);
     }
 }
 

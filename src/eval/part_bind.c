@@ -72,7 +72,8 @@ static mu_code find_range(bindings *b, uint32_t column, number_range *range, mu_
     return MU_OK;
 }
 
-/* Fewer numbers than a quarter of the elements: one answer per number, for all parts. */
+/* Fewer numbers than a quarter of the elements, or fewer that are quickly decided: one answer per
+ * number, for all parts. */
 static mu_code bind_numbers(bindings *b, mu_err *err)
 {
     const plan *p = &b->job->plan;
@@ -88,7 +89,8 @@ static mu_code bind_numbers(bindings *b, mu_err *err)
         if (!range->is_known)
             MU_TRY(find_range(b, node->column, range, err));
         uint64_t n = (uint64_t)range->max - (uint64_t)range->min;
-        if (!range->is_wide && range->min <= range->max && n < range->n_elements / 4)
+        if (!range->is_wide && range->min <= range->max &&
+            n < range->n_elements / (node->table->quick_date != NULL ? 1 : 4))
             bind_number_table(node->table, range->min, (uint32_t)n + 1, &b->arena, &b->numbers[i],
                               &open);
     }

@@ -182,6 +182,37 @@ static void add_chain_key(mu_buf *buf, const plan_chain *chain)
     add_exclusion_keys(buf, chain->trailing, chain->n_trailing);
 }
 
+static void add_candidates_key(mu_buf *buf, const plan_candidates *candidates)
+{
+    uint32_t head[] = {candidates->level, candidates->count, candidates->varies,
+                       candidates->n_relations};
+    mu_buf_add(buf, head, sizeof head);
+    for (uint32_t r = 0; r < candidates->n_relations; r++) {
+        const plan_relation *relation = &candidates->relations[r];
+        uint32_t values[] = {relation->kind,           relation->function,    relation->own_is_base,
+                             relation->element,        relation->own.column,  relation->own.node,
+                             relation->earlier.column, relation->earlier.node};
+        mu_buf_add(buf, values, sizeof values);
+        add_when_key(buf, relation->when);
+    }
+}
+
+/* The bits are among the inputs. */
+static void add_related_key(mu_buf *buf, const plan_related *related)
+{
+    uint32_t head[] = {related->in_time_order, related->time.column, related->time.node,
+                       related->n_elements,    related->n_trailing,  related->items_max};
+    mu_buf_add(buf, head, sizeof head);
+    for (uint32_t e = 0; e < related->n_elements; e++) {
+        add_candidates_key(buf, &related->elements[e].own);
+        mu_buf_add(buf, &related->elements[e].n_excluded, sizeof related->elements[e].n_excluded);
+        for (uint32_t x = 0; x < related->elements[e].n_excluded; x++)
+            add_candidates_key(buf, &related->elements[e].excluded[x]);
+    }
+    for (uint32_t x = 0; x < related->n_trailing; x++)
+        add_candidates_key(buf, &related->trailing[x]);
+}
+
 /* Everything that tells one node from another, as bytes that stay until the next key is made. */
 static mu_str node_key(plan *p, const plan_node *n)
 {
@@ -201,6 +232,8 @@ static mu_str node_key(plan *p, const plan_node *n)
         mu_buf_add(buf, &n->query, sizeof n->query);
     if (n->chain != NULL)
         add_chain_key(buf, n->chain);
+    if (n->related != NULL)
+        add_related_key(buf, n->related);
     return mu_buf_str(buf);
 }
 
@@ -223,6 +256,7 @@ static bool names_regex(const mu_pql *query)
 static bool may_trip(const plan *p, const plan_node *node)
 {
     bool may = node->operation == PLAN_CHAIN || node->operation == PLAN_REFERENCE ||
+               (node->operation == PLAN_RELATED && node->related->in_time_order) ||
                node->operation == PLAN_SUM || node->operation == PLAN_ARITHMETIC ||
                node->operation == PLAN_NEGATE ||
                (node->operation == PLAN_TABLE && names_regex(node->table->expression));
@@ -748,6 +782,21 @@ uint32_t plan_distinct_count(plan *p, uint32_t bits, uint32_t column, uint32_t o
                                    INPUTS(bits)});
 }
 
+uint32_t plan_group_size(plan *p, uint32_t bits, uint32_t column, bool largest,
+                         uint32_t owner_level)
+{
+    uint32_t item_level = p->columns[column].level;
+    if (!item_bits(p, &bits, item_level))
+        return NO_NODE;
+    return add_node(p, (plan_node){.operation = PLAN_GROUP_SIZE,
+                                   .kind = VECTOR_INTEGER,
+                                   .level = owner_level,
+                                   .item_level = item_level,
+                                   .column = column,
+                                   .flag = largest,
+                                   INPUTS(bits)});
+}
+
 static uint32_t add_exclusions(uint32_t *inputs, uint32_t at, const plan_exclusion *exclusions,
                                uint32_t n)
 {
@@ -784,4 +833,68 @@ uint32_t plan_chain_node(plan *p, const plan_chain *chain, uint32_t item_level,
                                    .wanted_by = NO_NODE,
                                    .n_inputs = n,
                                    .inputs = inputs});
+}
+
+/* -------- related items -------- */
+
+typedef struct input_list {
+    uint32_t n, capacity;
+    uint32_t *at;
+    bool failed;
+} input_list;
+
+static void add_input(plan *p, input_list *list, uint32_t node, uint32_t level)
+{
+    if (node == NO_NODE || p->nodes[node].level != level) {
+        list->failed = true;
+        return;
+    }
+    if (list->n == list->capacity)
+        list->at = grown(p->arena, list->at, &list->capacity, sizeof *list->at);
+    list->at[list->n++] = node;
+}
+
+static void add_operand(plan *p, input_list *list, plan_operand operand, uint32_t level)
+{
+    if (operand.column == NO_COLUMN)
+        add_input(p, list, operand.node, level);
+    else
+        list->failed |= p->columns[operand.column].level != level;
+}
+
+static void add_candidates(plan *p, input_list *list, const plan_related *related,
+                           const plan_candidates *candidates)
+{
+    add_input(p, list, candidates->bits, candidates->level);
+    if (related->in_time_order)
+        add_operand(p, list, related->time, candidates->level);
+    for (uint32_t r = 0; r < candidates->n_relations; r++) {
+        const plan_relation *relation = &candidates->relations[r];
+        add_operand(p, list, relation->own, candidates->level);
+        add_operand(p, list, relation->earlier, related->elements[relation->element].own.level);
+    }
+}
+
+uint32_t plan_related_node(plan *p, const plan_related *related, uint32_t owner_level,
+                           bool of_first)
+{
+    input_list list = {.capacity = 16, .at = MU_NEW_ARRAY(p->arena, uint32_t, 16)};
+    for (uint32_t e = 0; e < related->n_elements; e++) {
+        add_candidates(p, &list, related, &related->elements[e].own);
+        for (uint32_t x = 0; x < related->elements[e].n_excluded; x++)
+            add_candidates(p, &list, related, &related->elements[e].excluded[x]);
+    }
+    for (uint32_t x = 0; x < related->n_trailing; x++)
+        add_candidates(p, &list, related, &related->trailing[x]);
+    if (list.failed)
+        return NO_NODE;
+    uint32_t first_level = related->elements[0].own.level;
+    return add_node(p, (plan_node){.operation = PLAN_RELATED,
+                                   .kind = VECTOR_BITS,
+                                   .level = of_first ? first_level : owner_level,
+                                   .item_level = owner_level,
+                                   .flag = of_first,
+                                   .related = related,
+                                   .n_inputs = list.n,
+                                   .inputs = list.at});
 }

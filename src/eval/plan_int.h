@@ -14,6 +14,7 @@
 #ifndef MU_EVAL_PLAN_INT_H
 #define MU_EVAL_PLAN_INT_H
 
+#include "base/automaton.h"
 #include "base/hash.h"
 #include "base/regex.h"
 #include "eval/eval.h"
@@ -45,6 +46,7 @@ typedef enum vector_kind { VECTOR_BITS, VECTOR_INTEGER, VECTOR_DOUBLE } vector_k
     P(FIRST, "first")         /* of each owner's bits only the first */                            \
     P(BEST, "best")           /* the `lo` best of each owner by number; flag: largest */           \
     P(CHAIN, "chain")                                                                              \
+    P(RELATED, "related")     /* items of one owner that stand to each other as asked */           \
     P(IS_VALID, "is-valid")   /* numeric node is not null */                                       \
     P(MEMBER, "member")       /* of audience `lo` of the job */                                    \
     P(KNOWN, "known")         /* in the membership `lo` that was decided before */                 \
@@ -60,7 +62,8 @@ typedef enum vector_kind { VECTOR_BITS, VECTOR_INTEGER, VECTOR_DOUBLE } vector_k
     P(LEAST, "least")                                                                              \
     P(GREATEST, "greatest")                                                                        \
     P(PICK, "pick")                     /* the number of the single item */                        \
-    P(DISTINCT_COUNT, "distinct-count") /* inputs bits; distinct values of column */
+    P(DISTINCT_COUNT, "distinct-count") /* inputs bits; distinct values of column */               \
+    P(GROUP_SIZE, "group-size") /* inputs bits; items of one value of column; flag: the most */
 
 /* SUM, LEAST, GREATEST, PICK and BEST take their numbers from the second input, or, when there is
  * only one (the bits), straight from `column` and only for items whose bit is set. */
@@ -98,6 +101,7 @@ typedef struct plan_table {
     bool of_null;                       /* the result for null */
     bool null_trips;                    /* a guard trips for null */
     const struct text_predicate *quick; /* the same for texts, when it is that simple; else NULL */
+    const struct date_predicate *quick_date; /* for days and times */
 } plan_table;
 
 #define TABLE_INPUT "$input"
@@ -112,13 +116,24 @@ typedef struct text_predicate {
     mu_str constant;
     uint32_t n_constants; /* IN, NOT_IN: instead of `constant`, ascending and distinct */
     const mu_str *constants;
-    mu_regex *regex;             /* MATCHES */
-    struct text_predicate *next; /* of the plan, which frees them */
+    mu_regex *regex;               /* MATCHES */
+    const mu_automaton *automaton; /* MATCHES, where it is that plain, else NULL */
+    struct text_predicate *next;   /* of the plan, which frees them */
 } text_predicate;
 
 /* The expression of a table as such a test; NULL when it is none. Belongs to the plan. */
 const text_predicate *text_predicate_new(plan *plan, const mu_pql *expression);
 uint8_t text_predicate_run(const text_predicate *test, mu_str text); /* TABLE_TRUE | TABLE_TRIPS */
+
+/* part(date) compared with a constant, such as birthDate.getMonth() = 3 (date_predicate.c). */
+typedef struct date_predicate {
+    mu_pql_function part, comparison;
+    int64_t constant;
+} date_predicate;
+
+/* The expression of a table as such a test; NULL when it is none. */
+const date_predicate *date_predicate_new(plan *plan, const mu_pql *expression);
+uint8_t date_predicate_run(const date_predicate *test, mu_value date); /* TABLE_TRUE or 0 */
 
 /* What may not happen between two elements: `count` or more events of `bits` whose time, when
  * `when` is not NULL, satisfies it relative to the event before. */
@@ -156,6 +171,59 @@ typedef struct plan_chain {
     const plan_exclusion *trailing;
 } plan_chain;
 
+/* -------- items that are related to each other -------- */
+
+/* A value of an item: of a column at its level, or a numeric node there. */
+typedef struct plan_operand {
+    uint32_t column, node; /* NO_COLUMN or NO_NODE: the other one */
+} plan_operand;
+
+typedef enum plan_relation_kind {
+    RELATION_INTEGER,
+    RELATION_DOUBLE,
+    RELATION_TEXT,
+    RELATION_TIME /* one lies in the window `when` around the other */
+} plan_relation_kind;
+
+/* How an item must stand to the one that was chosen for an earlier element. */
+typedef struct plan_relation {
+    plan_relation_kind kind;
+    mu_pql_function function; /* own function earlier: EQUAL .. GREATER_EQUAL */
+    const mu_pql_when *when;  /* TIME */
+    bool own_is_base;         /* TIME: the window lies around the item's own time */
+    uint32_t element;         /* the earlier one */
+    plan_operand own, earlier;
+} plan_relation;
+
+/* Items that come into question for an element, or that count for an exclusion. */
+typedef struct plan_candidates {
+    uint32_t level;
+    uint32_t bits;
+    uint32_t count; /* exclusion: so many are too many */
+    bool varies;    /* the reference tries more items than these, perhaps all */
+    uint32_t n_relations;
+    const plan_relation *relations;
+} plan_candidates;
+
+typedef struct plan_related_element {
+    plan_candidates own;
+    uint32_t n_excluded; /* between the element before and this one */
+    const plan_candidates *excluded;
+    bool remembers; /* what follows the choice before does not depend on the choices before that */
+} plan_related_element;
+
+/* Is there an item for every element, all of one owner, so that all relations hold? In time order
+ * (chains): with strictly ascending times, and fewer excluded items between them than too many. */
+typedef struct plan_related {
+    bool in_time_order;
+    plan_operand time;
+    uint32_t n_elements;
+    const plan_related_element *elements;
+    uint32_t n_trailing; /* exclusions after the last element */
+    const plan_candidates *trailing;
+    uint32_t items_max; /* owners with more could trip the step guard: their steps are counted */
+} plan_related;
+
 typedef struct plan_node {
     plan_operation operation;
     vector_kind kind;
@@ -170,6 +238,7 @@ typedef struct plan_node {
     mu_pql_function function; /* COMPARE, TEXT_COMPARE, ARITHMETIC */
     const plan_table *table;
     const plan_chain *chain;
+    const plan_related *related;
     uint32_t table_index; /* TABLE: its place among the job's tables, once it is used */
     uint32_t wanted_by;   /* CHAIN: the AND that is its only user, once scheduled; else NO_NODE */
     const mu_pql *query;  /* REFERENCE */
@@ -247,8 +316,14 @@ uint32_t plan_count(plan *plan, uint32_t bits, uint32_t item_level, uint32_t own
 uint32_t plan_reduce(plan *plan, plan_operation operation, uint32_t bits, uint32_t numeric,
                      uint32_t item_level, uint32_t owner_level);
 uint32_t plan_distinct_count(plan *plan, uint32_t bits, uint32_t column, uint32_t owner_level);
+/* The size of each owner's largest or smallest group of items with equal values; null: no group. */
+uint32_t plan_group_size(plan *plan, uint32_t bits, uint32_t column, bool largest,
+                         uint32_t owner_level);
 uint32_t plan_chain_node(plan *plan, const plan_chain *chain, uint32_t item_level,
                          uint32_t owner_level);
+/* Per owner; or, when `of_first`, per item of the first element: is there one with it? */
+uint32_t plan_related_node(plan *plan, const plan_related *related, uint32_t owner_level,
+                           bool of_first);
 uint32_t plan_member(plan *plan, uint32_t audience);
 uint32_t plan_known(plan *plan, uint32_t membership);
 uint32_t plan_reference(plan *plan, const mu_pql *query);

@@ -79,6 +79,7 @@ static bool reads_column(const plan_node *node)
     case PLAN_TEXT_COMPARE:
     case PLAN_LOAD:
     case PLAN_DISTINCT_COUNT:
+    case PLAN_GROUP_SIZE:
         return true;
     default:
         return false;
@@ -141,6 +142,13 @@ static void write_details(const plan *p, const plan_node *node, mu_buf *buf)
         break;
     case PLAN_CHAIN:
         mu_buf_add_format(buf, " of %u", node->chain->n_elements);
+        break;
+    case PLAN_GROUP_SIZE:
+        mu_buf_add_str(buf, node->flag ? MU_STR(" largest") : MU_STR(" smallest"));
+        break;
+    case PLAN_RELATED:
+        mu_buf_add_format(buf, " %u%s", node->related->n_elements,
+                          node->related->in_time_order ? " in time order" : "");
         break;
     case PLAN_REFERENCE:
         MU_BUF_ADD(buf, " row by row: ");

@@ -33,7 +33,7 @@ static int64_t week_of_year(int64_t ms)
     return (day_of_year(thursday * MU_DAY_MS) - 1) / 7 + 1;
 }
 
-static mu_value part_of(mu_pql_function function, int64_t ms)
+mu_value mu_reference_date_part(mu_pql_function function, int64_t ms)
 {
     mu_civil civil = mu_civil_from_ms(ms);
     switch (function) {
@@ -195,7 +195,7 @@ mu_value mu_reference_date(mu_evaluator *evaluator, mu_pql_function function, ui
     case MU_FN_CURRENT_MONTH:
     case MU_FN_CURRENT_YEAR:
     case MU_FN_CURRENT_DAY_OF_MONTH:
-        return part_of(function, now_ms);
+        return mu_reference_date_part(function, now_ms);
     case MU_FN_CURRENT_TIME_IN_MILLIS:
         return mu_value_integer(now_ms);
     case MU_FN_GET_CURRENT_ZONED_DATE_TIME:
@@ -234,6 +234,6 @@ mu_value mu_reference_date(mu_evaluator *evaluator, mu_pql_function function, ui
     case MU_FN_TO_UTC:
         return mu_value_timestamp(when.ms);
     default:
-        return part_of(function, when.ms);
+        return mu_reference_date_part(function, when.ms);
     }
 }

@@ -153,6 +153,8 @@ mu_value mu_reference_convert(mu_evaluator *evaluator, mu_pql_function function,
                               const mu_value *args);
 mu_value mu_reference_date(mu_evaluator *evaluator, mu_pql_function function, uint32_t n_args,
                            const mu_value *args);
+/* The month, year, day ... of an instant; null for functions that give no such part. */
+mu_value mu_reference_date_part(mu_pql_function function, int64_t ms);
 mu_value mu_reference_format_date(mu_arena *arena, int64_t ms, mu_str pattern, mu_str locale);
 mu_value mu_reference_set(mu_evaluator *evaluator, const mu_pql *node, mu_pql_function function,
                           const mu_value *args);

@@ -29,10 +29,14 @@ static mu_code run_node(worker *w, uint32_t id)
     case PLAN_GREATEST:
     case PLAN_PICK:
     case PLAN_DISTINCT_COUNT:
+    case PLAN_GROUP_SIZE:
         MU_TRY(run_list(w, id, node, n));
         break;
     case PLAN_CHAIN:
         MU_TRY(run_chain(w, id, node, n));
+        break;
+    case PLAN_RELATED:
+        MU_TRY(run_related(w, id, node, n));
         break;
     case PLAN_REFERENCE:
         MU_TRY(run_reference(w, id, node, n));

@@ -1,4 +1,5 @@
-/* run_distinct.c -- how many different values the chosen items of each owner have.
+/* run_distinct.c -- how many different values the chosen items of each owner have, and how many
+ * items the most or least frequent of them.
  *
  * A value becomes a key: its code or number, or a text's hash. Up to 64 keys an owner's values are
  * bits of one word; more, but not many more than there are items, are stamped with the last owner
@@ -6,11 +7,14 @@
  */
 #include "eval/run_list_int.h"
 
+typedef enum counted { DISTINCT_VALUES, LARGEST_GROUP, SMALLEST_GROUP } counted;
+
 typedef struct counting {
+    counted what;
     const uint32_t *offsets; /* of the owners */
     uint32_t n_owners;
     const positions *chosen;
-    int64_t *out;
+    int64_t *out; /* no items: 0 */
 } counting;
 
 static void count_by_word(const counting *c, const uint64_t *keys)
@@ -23,27 +27,52 @@ static void count_by_word(const counting *c, const uint64_t *keys)
     }
 }
 
+/* The items of one key, while `owner` is the owner that is counted. */
+typedef struct key_group {
+    uint32_t owner, size;
+} key_group;
+
+/* One more item; the owner's groups so far and the largest of them follow. */
+static void add_to_group(key_group *group, uint32_t owner, int64_t *n_groups, int64_t *largest)
+{
+    bool is_new = group->owner != owner;
+    group->size = is_new ? 1 : group->size + 1;
+    group->owner = owner;
+    *n_groups += is_new;
+    *largest = group->size > *largest ? group->size : *largest;
+}
+
+static int64_t smallest_of(const key_group *groups, const uint64_t *keys, uint32_t from,
+                           uint32_t to)
+{
+    int64_t smallest = INT64_MAX;
+    for (uint32_t p = from; p < to; p++)
+        smallest = groups[keys[p]].size < smallest ? groups[keys[p]].size : smallest;
+    return from < to ? smallest : 0;
+}
+
 /* Keys below `n_keys`. */
 static void count_by_stamp(worker *w, const counting *c, const uint64_t *keys, uint32_t n_keys)
 {
-    uint32_t *owner_of_key = worker_numbers(w, n_keys / 2 + 1);
-    memset(owner_of_key, 0xff, (size_t)n_keys * 4);
+    key_group *groups = worker_numbers(w, n_keys);
+    memset(groups, 0xff, (size_t)n_keys * sizeof *groups);
     for (uint32_t o = 0, p = 0; o < c->n_owners; o++) {
-        int64_t n = 0;
-        for (; c->chosen->at[p] < c->offsets[o + 1]; p++) {
-            n += owner_of_key[keys[p]] != o;
-            owner_of_key[keys[p]] = o;
-        }
-        c->out[o] = n;
+        int64_t n = 0, largest = 0;
+        uint32_t from = p;
+        for (; c->chosen->at[p] < c->offsets[o + 1]; p++)
+            add_to_group(&groups[keys[p]], o, &n, &largest);
+        c->out[o] = c->what == DISTINCT_VALUES ? n
+                    : c->what == LARGEST_GROUP ? largest
+                                               : smallest_of(groups, keys, from, p);
     }
-    worker_give_numbers(w, owner_of_key, n_keys / 2 + 1);
+    worker_give_numbers(w, groups, n_keys);
 }
 
 /* -------- any key -------- */
 
 typedef struct slot {
     uint64_t key;
-    uint32_t owner, item;
+    uint32_t item;
 } slot;
 
 static uint32_t longest_owner(const counting *c)
@@ -63,32 +92,39 @@ static mu_str text_at(const mu_vector *texts, uint32_t i)
     return (mu_str){texts->bytes + texts->offsets[i], texts->offsets[i + 1] - texts->offsets[i]};
 }
 
-/* `texts`: equal keys are equal only when these are; NULL: always. */
-static void count_by_hash(worker *w, const counting *c, const uint64_t *keys,
-                          const mu_vector *texts)
+/* Replaces keys by places in a table of `capacity` slots, in which each owner has its own.
+ * `texts`: equal keys are equal only when these are; NULL: always. */
+static void number_keys(worker *w, const counting *c, uint64_t *keys, const mu_vector *texts,
+                        uint32_t capacity)
 {
-    uint32_t longest = longest_owner(c), capacity = 16;
-    while (capacity < longest * 2)
-        capacity *= 2;
     slot *slots = worker_numbers(w, capacity * 2);
-    for (uint32_t s = 0; s < capacity; s++)
-        slots[s].owner = UINT32_MAX;
+    uint32_t *owner_of = worker_numbers(w, capacity / 2);
+    memset(owner_of, 0xff, (size_t)capacity * 4);
     for (uint32_t o = 0, p = 0; o < c->n_owners; o++) {
-        int64_t n = 0;
         for (; c->chosen->at[p] < c->offsets[o + 1]; p++) {
             uint32_t item = c->chosen->at[p];
             uint32_t s = (uint32_t)((keys[p] * 0x9e3779b97f4a7c15u) >> 32) & (capacity - 1);
-            while (slots[s].owner == o &&
+            while (owner_of[s] == o &&
                    (slots[s].key != keys[p] ||
                     (texts != NULL &&
                      !mu_str_equal(text_at(texts, slots[s].item), text_at(texts, item)))))
                 s = (s + 1) & (capacity - 1);
-            n += slots[s].owner != o;
-            slots[s] = (slot){keys[p], o, item};
+            slots[s] = (slot){keys[p], item};
+            owner_of[s] = o;
+            keys[p] = s;
         }
-        c->out[o] = n;
     }
+    worker_give_numbers(w, owner_of, capacity / 2);
     worker_give_numbers(w, slots, capacity * 2);
+}
+
+static void count_by_hash(worker *w, const counting *c, uint64_t *keys, const mu_vector *texts)
+{
+    uint32_t longest = longest_owner(c), capacity = 16;
+    while (capacity < longest * 2)
+        capacity *= 2;
+    number_keys(w, c, keys, texts, capacity);
+    count_by_stamp(w, c, keys, capacity);
 }
 
 /* -------- keys -------- */
@@ -161,7 +197,14 @@ static uint64_t *keys_of(worker *w, const mu_vector *vector, const positions *ch
 
 #define KEYS_ALWAYS_STAMPED 4096u
 
-mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
+static counted what_of(const plan_node *node)
+{
+    if (node->operation == PLAN_DISTINCT_COUNT)
+        return DISTINCT_VALUES;
+    return node->flag ? LARGEST_GROUP : SMALLEST_GROUP;
+}
+
+mu_code run_groups(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
 {
     const mu_vector *vector;
     level_pair *pair;
@@ -171,20 +214,23 @@ mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node, uint32
     node_value *out = &w->values[id];
     out->integers = worker_numbers(w, n_owners);
     out->valid = worker_raw_bits(w, n_owners);
-    mu_bits_fill(out->valid, n_owners);
     uint64_t *bits = worker_raw_bits(w, n_items);
     numbers_choose(w, &(numbers){.vector = vector}, w->values[node->inputs[0]].bits, n_items, bits);
     positions chosen = positions_take(w, bits, n_items);
     bool is_double = w->job->plan.columns[node->column].type->kind == MU_TYPE_DOUBLE;
     uint64_t *keys = keys_of(w, vector, &chosen, is_double);
     uint64_t n_keys = key_limit(w, node, vector, is_double);
-    counting c = {pair->offsets, n_owners, &chosen, out->integers};
-    if (n_keys <= 64)
+    counting c = {what_of(node), pair->offsets, n_owners, &chosen, out->integers};
+    if (n_keys <= 64 && c.what == DISTINCT_VALUES)
         count_by_word(&c, keys);
     else if (n_keys <= KEYS_ALWAYS_STAMPED || n_keys <= chosen.n)
         count_by_stamp(w, &c, keys, (uint32_t)n_keys);
     else
         count_by_hash(w, &c, keys, vector->encoding == MU_ENCODING_BYTES ? vector : NULL);
+    mu_bits_fill(out->valid, n_owners);
+    if (c.what != DISTINCT_VALUES)
+        w->job->kernels->range_64((const uint64_t *)out->integers, n_owners, 1, INT64_MAX - 1,
+                                  out->valid);
     worker_give_numbers(w, keys, chosen.n);
     positions_give(w, &chosen);
     worker_give_bits(w, bits, n_items);

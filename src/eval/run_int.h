@@ -71,6 +71,10 @@ typedef struct bound_table {
     uint8_t *results; /* per code, TABLE_TRUE | TABLE_TRIPS; may be NULL when ranges tell all */
 } bound_table;
 
+/* Bytes of 0 behind the results of a table over numbers, so that every number of 16 bits, counted
+ * from any number of the table, has one. */
+#define NUMBERS_PAST_TABLE 65536u
+
 typedef struct bound_part {
     const mu_part *part;
     const uint64_t *dead;
@@ -215,7 +219,7 @@ MU_CHECKED mu_code worker_bail_element(worker *w, uint32_t node, uint32_t level,
 
 MU_CHECKED mu_code worker_row(worker *w, uint32_t row, const mu_value **out);
 
-/* run_scalar.c, run_list.c, run_chain.c, run_reference.c: fill w->values[id]. */
+/* run_scalar.c, run_list.c, run_chain.c, run_related.c, run_reference.c: fill w->values[id]. */
 MU_CHECKED mu_code run_scalar(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n);
@@ -226,6 +230,7 @@ MU_CHECKED mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *nod
                                     uint64_t *out);
 /* Could the search of an owner with these items exceed the step guard? (run_chain_owner.c) */
 bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to);
+MU_CHECKED mu_code run_related(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 
 /* A TABLE node over a vector that is not all null; `out` is zeroed. (run_table.c) */

@@ -52,7 +52,6 @@ double *numbers_gather_doubles(worker *w, const numbers *in, const positions *ch
 
 /* run_best.c, run_distinct.c */
 MU_CHECKED mu_code run_best(worker *w, uint32_t id, const plan_node *node, uint32_t n);
-MU_CHECKED mu_code run_distinct_count(worker *w, uint32_t id, const plan_node *node,
-                                      uint32_t n_owners);
+MU_CHECKED mu_code run_groups(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners);
 
 #endif

@@ -64,12 +64,29 @@ static uint8_t evaluate_value(worker *w, const plan_table *table, mu_value value
     return memory->result[slot] & 0x7f;
 }
 
+/* Narrow numbers from within the table, of which none trips; false: not such. */
+static bool narrow_number_table(worker *w, const mu_vector *vector, const bound_table *table,
+                                uint32_t n, uint64_t *out)
+{
+    uint64_t base = (uint64_t)vector->base - (uint64_t)table->base;
+    if (base >= table->n || table->trips || vector->width > 2 || vector->width == 0)
+        return false;
+    if (vector->width == 1)
+        w->job->kernels->table_8(vector->data, n, table->results + base, out);
+    else
+        w->job->kernels->table_16(vector->data, n, table->results + base, out);
+    vector_keep_valid(w, vector, n, out);
+    return true;
+}
+
 /* Numbers that lie close together. A part may say what it likes, so every number is checked. */
 static mu_code number_table(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
                             uint32_t n, uint64_t *out)
 {
     const bound_table *table = &w->bound->tables[node->table_index];
     uint64_t base = (uint64_t)vector->base - (uint64_t)table->base;
+    if (narrow_number_table(w, vector, table, n, out))
+        return MU_OK;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t at = base + load_packed(vector->data, vector->width, i);
         uint8_t result = at < table->n ? table->results[at] : 0;
@@ -83,10 +100,54 @@ static mu_code number_table(worker *w, uint32_t id, const plan_node *node, const
     return MU_OK;
 }
 
+/* -------- a constant within texts: the bytes of the block are searched as one -------- */
+
+/* Sets the bits of texts that hold the needle. A place counts when the needle ends within the text
+ * that it begins in. */
+static void find_in_texts(worker *w, const mu_vector *vector, uint32_t n, mu_str needle,
+                          uint64_t *out)
+{
+    const uint32_t *offsets = vector->offsets;
+    uint32_t n_bytes = offsets[n], text = 0;
+    if (n_bytes < needle.len)
+        return;
+    uint64_t *places = worker_raw_bits(w, n_bytes);
+    w->job->kernels->find_ends(vector->bytes, n_bytes, needle.ptr, needle.len, places);
+    for (size_t word = 0; word < mu_bits_words(n_bytes); word++) {
+        for (uint64_t rest = places[word]; rest != 0; rest &= rest - 1) {
+            uint32_t at = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(rest);
+            while (text + 16 < n && offsets[text + 16] <= at)
+                text += 16;
+            while (offsets[text + 1] <= at)
+                text++;
+            if (at + needle.len <= offsets[text + 1] &&
+                (needle.len <= 2 || memcmp(vector->bytes + at, needle.ptr, needle.len) == 0))
+                mu_bit_set(out, text);
+        }
+    }
+    worker_give_bits(w, places, n_bytes);
+}
+
+/* CONTAINS and its opposite; false for other tests, and where a needle is empty. */
+static bool search_texts(worker *w, const text_predicate *test, const mu_vector *vector, uint32_t n,
+                         uint64_t *out)
+{
+    if ((test->function != MU_FN_CONTAINS && test->function != MU_FN_DOES_NOT_CONTAIN) ||
+        test->constant.len == 0)
+        return false;
+    find_in_texts(w, vector, n, test->constant, out);
+    if (test->function == MU_FN_DOES_NOT_CONTAIN)
+        w->job->kernels->not_bits(out, n, out);
+    vector_keep_valid(w, vector, n, out);
+    return true;
+}
+
 /* Plain texts against a constant, without the reference evaluator. */
 static mu_code quick_texts(worker *w, uint32_t id, const plan_node *node, const mu_vector *vector,
                            uint32_t n, uint64_t *out)
 {
+    if (search_texts(w, node->table->quick, vector, n, out))
+        return MU_OK;
     for (uint32_t i = 0; i < n; i++) {
         if (!vector_is_valid(vector, i))
             continue;

@@ -84,6 +84,8 @@ const text_predicate *text_predicate_new(plan *p, const mu_pql *expression)
         take_constants(p, other, test);
     else
         test->constant = mu_arena_copy(p->arena, other->literal.string);
+    if (regex != NULL)
+        test->automaton = mu_automaton_new(p->arena, test->constant);
     p->text_predicates = test;
     return test;
 }
@@ -107,6 +109,10 @@ static bool is_among(const text_predicate *test, mu_str text)
 
 static uint8_t matches(const text_predicate *test, mu_str text)
 {
+    mu_automaton_result known =
+        test->automaton == NULL ? MU_AUTOMATON_UNKNOWN : mu_automaton_search(test->automaton, text);
+    if (known != MU_AUTOMATON_UNKNOWN)
+        return known == MU_AUTOMATON_YES ? TABLE_TRUE : 0;
     switch (mu_regex_search(test->regex, text)) {
     case MU_REGEX_YES:
         return TABLE_TRUE;

@@ -229,13 +229,29 @@ void worker_pair_ends(worker *w, level_pair *pair)
     uint64_t *ends = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
     uint64_t *first = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
     uint64_t *filled = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_owners) + 8);
+    /* One word at a time: neighbouring owners end in the same one. */
+    uint64_t ends_word = 0;
+    uint32_t at = 0;
     for (uint32_t o = 0; o < n_owners; o++) {
-        if (pair->offsets[o + 1] == pair->offsets[o])
-            continue;
-        mu_bit_set(ends, pair->offsets[o + 1] - 1);
-        mu_bit_set(first, pair->offsets[o]);
-        mu_bit_set(filled, o);
+        uint32_t to = pair->offsets[o + 1], last = to - (to > 0);
+        uint64_t has_items = to > pair->offsets[o];
+        filled[o / 64] |= has_items << (o % 64);
+        if (last / 64 != at) {
+            ends[at] = ends_word;
+            at = last / 64;
+            ends_word = 0;
+        }
+        ends_word |= has_items << (last % 64);
     }
+    ends[at] |= ends_word;
+    /* Owners' items follow each other: where one ends, the next begins. */
+    uint64_t before = n_items > 0;
+    for (size_t word = 0; word < mu_bits_words(n_items); word++) {
+        first[word] = ends[word] << 1 | before;
+        before = ends[word] >> 63;
+    }
+    if (n_items % 64 != 0)
+        first[n_items / 64] &= ((uint64_t)1 << (n_items % 64)) - 1;
     pair->ends = ends;
     pair->first = first;
     pair->filled = filled;

@@ -422,9 +422,56 @@ static bool put_uuids(const mu_collected *c, mu_buf *area, mu_vector_entry *entr
     return are_uuids;
 }
 
+/* The characters that the strings are made of, and the place of each; false when there are more
+ * than an alphabet has, or some of several bytes. */
+static bool find_alphabet(const char *bytes, size_t n, char alphabet[MU_ALPHABET_SIZE],
+                          uint8_t places[128])
+{
+    uint32_t n_known = 0;
+    bool is_known[128] = {false};
+    for (size_t i = 0; i < n; i++) {
+        uint8_t character = (uint8_t)bytes[i];
+        if (character < 128 && is_known[character])
+            continue;
+        if (character >= 128 || n_known == MU_ALPHABET_SIZE)
+            return false;
+        is_known[character] = true;
+        places[character] = (uint8_t)n_known;
+        alphabet[n_known++] = (char)character;
+    }
+    return true;
+}
+
+/* Numbers, identifiers and the like have few characters: two of them go into a byte. False, and the
+ * area as it was, when they do not. */
+static bool put_halves(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
+{
+    char alphabet[MU_ALPHABET_SIZE] = {0};
+    uint8_t places[128] = {0};
+    size_t n = c->values[c->n_values - 1];
+    if (c->is_borrowed || n < PACKED_MIN * 2 || !find_alphabet(c->bytes, n, alphabet, places))
+        return false;
+    uint32_t *offsets = take(area, ((size_t)c->n + 1) * 4);
+    if (offsets == NULL)
+        return true; /* out of memory, which the area remembers */
+    put_totals(c, true, offsets);
+    char *head = take(area, sizeof alphabet);
+    if (head == NULL)
+        return true;
+    memcpy(head, alphabet, sizeof alphabet);
+    uint8_t *halves = take(area, n / 2 + n % 2);
+    if (halves == NULL)
+        return true;
+    for (size_t i = 0; i < n; i++)
+        halves[i / 2] |= (uint8_t)(places[(uint8_t)c->bytes[i]] << (i % 2 * 4));
+    entry->encoding = MU_ENCODING_HALVES;
+    return true;
+}
+
 void mu_encode_strings(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
-    if (!begin(c, MU_ENCODING_BYTES, area, entry) || put_uuids(c, area, entry))
+    if (!begin(c, MU_ENCODING_BYTES, area, entry) || put_uuids(c, area, entry) ||
+        put_halves(c, area, entry))
         return;
     uint32_t *out = take(area, ((size_t)c->n + 1) * 4);
     if (out == NULL)

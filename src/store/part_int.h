@@ -74,6 +74,7 @@ typedef struct mu_part_footer {
 #define MU_VECTOR_HAS_RANGE 1u
 #define MU_VECTOR_IS_SPARSE 2u /* mu_vector.ranks */
 #define MU_RANK_ELEMENTS    512u
+#define MU_ALPHABET_SIZE    16u /* of HALVES: the area has 64 bytes for it */
 
 typedef struct mu_vector_entry {
     uint8_t encoding, width, scale, flags;
@@ -190,9 +191,10 @@ MU_CHECKED mu_code mu_part_check_index(const mu_part *part, mu_err *err);
 
 /* -------- single elements, of packed vectors too; they are not null -------- */
 
-/* Of STRING; the text of a UUID is put into `room`. */
+/* Of STRING; a packed text is put into `room` of mu_part_string_room, which is 0 for others. */
 mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
-                      char room[MU_UUID_LENGTH]);
+                      char *room);
+size_t mu_part_string_room(const mu_vector *vector, uint32_t at);
 
 /* Of a list or map, null ones included: the first of its items, and the one after its last. */
 uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at);

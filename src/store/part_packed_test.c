@@ -101,6 +101,7 @@ static void columns_are_packed_as_expected(void **state)
         assert_int_equal(vector_of(f, of_event, "id").encoding, MU_ENCODING_UUIDS);
         assert_int_equal(vector_of(f, of_event, "someId").encoding, MU_ENCODING_UUIDS);
         assert_int_equal(vector_of(f, of_event, "run").encoding, MU_ENCODING_RUNS);
+        assert_int_equal(vector_of(f, of_event, "phone").encoding, MU_ENCODING_HALVES);
         assert_int_equal(vector_of(f, of_event, "tags").encoding, MU_ENCODING_SINGLE);
         mu_vector amount = vector_of(f, of_event, "amount"), rare = vector_of(f, of_event, "rare");
         assert_int_equal(amount.encoding, MU_ENCODING_DECIMAL);
@@ -136,7 +137,8 @@ static void packed_rows_read_back(void **state)
 static void check_element(const mu_vector *packed, const mu_vector *plain,
                           const mu_dictionary *dictionary, uint32_t i)
 {
-    char room[MU_UUID_LENGTH];
+    char room[64];
+    assert_in_range(mu_part_string_room(packed, i), 0, sizeof room);
     assert_int_equal(mu_vector_is_null(packed, i), mu_vector_is_null(plain, i));
     if (mu_vector_is_null(packed, i))
         return;
@@ -154,8 +156,8 @@ static void check_element(const mu_vector *packed, const mu_vector *plain,
 static void unpacked_vectors_are_the_packed_ones(void **state)
 {
     fixture *f = *state;
-    static const char *const names[] = {"id",  "someId", "amount", "rare",
-                                        "run", "tags",   "few",    "rareTags"};
+    static const char *const names[] = {"id",   "someId", "amount",   "rare", "run",
+                                        "tags", "few",    "rareTags", "phone"};
     for (size_t c = 0; c < 2 * sizeof names / sizeof names[0]; c++) {
         const char *name = names[c / 2];
         mu_vector packed = vector_of(f, c % 2, name), plain;
@@ -284,6 +286,10 @@ static void damaged_packing_is_refused(void **state)
                  "a code has no dictionary entry");
     check_damage(f, "amount", valid, 1, bad_ranks);
     check_damage(f, "amount", valid + 4, UINT32_MAX, bad_ranks);
+    uint64_t alphabet = valid + mu_part_align(4 * ((uint64_t)amount.n + 1));
+    check_damage(f, "phone", alphabet, 0x80, "a string is not UTF-8");
+    check_damage(f, "phone", valid + 4, UINT32_MAX, "string offsets do not ascend");
+    check_damage(f, "phone", valid + 4 * (uint64_t)amount.n, UINT32_MAX, "do not fill their area");
     check_damage(f, "few", 0, 1, "list offsets do not ascend");
     check_damage(f, "few", 400, 0xffff, "list offsets do not ascend");
     check_damage(f, "rareTags", valid + 4, UINT32_MAX, bad_ranks);
@@ -299,7 +305,7 @@ static void a_part_of_version_1_has_nothing_packed(void **state)
     mu_part *part;
     mu_vector vector;
     uint32_t version = 1;
-    static const char *const names[] = {"id", "amount", "run", "tags", "few", "rareTags"};
+    static const char *const names[] = {"id", "amount", "run", "tags", "few", "rareTags", "phone"};
     patch(f, 8, &version, sizeof version);
     assert_done(mu_part_open_with(f->path, &(mu_part_open_options){true}, &part, &err), err);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

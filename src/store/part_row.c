@@ -69,9 +69,28 @@ static uint64_t number_at(const mu_vector *vector, uint32_t place)
     }
 }
 
-mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
-                      char room[MU_UUID_LENGTH])
+size_t mu_part_string_room(const mu_vector *vector, uint32_t at)
 {
+    return vector->encoding == MU_ENCODING_UUIDS    ? MU_UUID_LENGTH
+           : vector->encoding == MU_ENCODING_HALVES ? vector->offsets[at + 1] - vector->offsets[at]
+                                                    : 0;
+}
+
+static mu_str unpack_halves(const mu_vector *vector, uint32_t at, char *room)
+{
+    const uint8_t *halves = (const uint8_t *)vector->bytes;
+    const char *alphabet = vector->data;
+    uint32_t begin = vector->offsets[at], n = vector->offsets[at + 1] - begin;
+    for (uint32_t i = begin; i < begin + n; i++)
+        room[i - begin] = alphabet[halves[i / 2] >> (i % 2 * 4) & 15];
+    return (mu_str){room, n};
+}
+
+mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, uint32_t at,
+                      char *room)
+{
+    if (vector->encoding == MU_ENCODING_HALVES)
+        return unpack_halves(vector, at, room);
     if (vector->encoding == MU_ENCODING_BYTES)
         return (mu_str){vector->bytes + vector->offsets[at],
                         vector->offsets[at + 1] - vector->offsets[at]};
@@ -140,9 +159,8 @@ static mu_code decode_object(row_decoder *decoder, uint32_t column, uint32_t at,
 
 static mu_str string_at(row_decoder *decoder, uint32_t column, const mu_vector *vector, uint32_t at)
 {
-    char *room = vector->encoding == MU_ENCODING_UUIDS
-                     ? mu_arena_alloc(decoder->arena, MU_UUID_LENGTH)
-                     : NULL;
+    size_t size = mu_part_string_room(vector, at);
+    char *room = size == 0 ? NULL : mu_arena_alloc(decoder->arena, size);
     return mu_part_string(vector, &decoder->dictionaries[column], at, room);
 }
 

@@ -42,6 +42,7 @@ static bool encoding_fits(mu_type_kind kind, const mu_vector_entry *entry)
     case MU_ENCODING_BYTES:
     case MU_ENCODING_UUIDS:
     case MU_ENCODING_RUNS:
+    case MU_ENCODING_HALVES:
         return kind == MU_TYPE_STRING;
     case MU_ENCODING_OFFSETS:
     case MU_ENCODING_SINGLE:
@@ -96,7 +97,7 @@ static bool packing_fits(const mu_part *part, uint32_t vector, const mu_vector_e
     bool has_narrow_offsets = entry->encoding == MU_ENCODING_OFFSETS && entry->width > 0;
     if ((is_sparse || is_packed || has_narrow_offsets) && part->version < 2)
         return false;
-    if (entry->encoding == MU_ENCODING_UUIDS)
+    if (entry->encoding == MU_ENCODING_UUIDS || entry->encoding == MU_ENCODING_HALVES)
         return !is_sparse && !is_borrowed(part, vector);
     if (is_packed)
         return !is_sparse && entry->n_null == 0;
@@ -120,7 +121,8 @@ static uint32_t rank_count(const mu_vector_entry *entry)
     return entry->n / MU_RANK_ELEMENTS + (entry->n % MU_RANK_ELEMENTS != 0);
 }
 
-/* The layout that the entry implies; the bytes of BYTES, which follow the data, are not in it. */
+/* The layout that the entry implies; the bytes of BYTES and HALVES, which follow the data, are not
+ * in it. */
 static area_layout layout_of(const mu_vector_entry *entry)
 {
     uint64_t n = entry->n;
@@ -147,6 +149,10 @@ static area_layout layout_of(const mu_vector_entry *entry)
         break;
     case MU_ENCODING_UUIDS:
         layout.data = mu_part_align(n * MU_UUID_BYTES);
+        break;
+    case MU_ENCODING_HALVES:
+        layout.places = mu_part_align((n + 1) * 4);
+        layout.data = MU_PART_ALIGN;
         break;
     case MU_ENCODING_RUNS:
         layout.places = mu_part_align((uint64_t)stored_numbers(entry) * 4);
@@ -179,6 +185,8 @@ static void fill(const mu_part *part, const mu_vector_entry *entry, mu_vector *o
         out->offsets = places;
         out->n_runs = stored_numbers(entry);
         out->base = 0;
+    } else if (entry->encoding == MU_ENCODING_HALVES) {
+        out->offsets = places;
     } else if (layout.places > 0) {
         out->ranks = places;
     }
@@ -188,7 +196,7 @@ static void fill(const mu_part *part, const mu_vector_entry *entry, mu_vector *o
         out->offsets = (const uint32_t *)(const void *)data;
     else if (layout.data > 0)
         out->data = data;
-    if (entry->encoding == MU_ENCODING_BYTES)
+    if (entry->encoding == MU_ENCODING_BYTES || entry->encoding == MU_ENCODING_HALVES)
         out->bytes = (const char *)(data + layout.data);
 }
 
@@ -344,6 +352,21 @@ static bool runs_are_sound(const mu_vector *v)
     return wrong == 0 && end == v->n;
 }
 
+/* Characters of an alphabet are one byte each: whatever the halves are, the text is UTF-8. */
+static const char *check_halves(const mu_vector *v, const mu_vector_entry *entry)
+{
+    uint8_t alphabet[MU_ALPHABET_SIZE], wrong = 0;
+    if (!ascends_uint32_t(v->offsets, v->n))
+        return "string offsets do not ascend";
+    uint64_t n = v->offsets[v->n];
+    if (layout_of(entry).size + mu_part_align(n / 2 + n % 2) != entry->size)
+        return "the strings do not fill their area";
+    memcpy(alphabet, v->data, sizeof alphabet);
+    for (size_t i = 0; i < sizeof alphabet; i++)
+        wrong |= alphabet[i] & 0x80;
+    return wrong == 0 ? NULL : "a string is not UTF-8";
+}
+
 static const char *check_data(const mu_part *part, uint32_t vector, const mu_vector *v,
                               const mu_vector_entry *entry)
 {
@@ -379,6 +402,8 @@ static const char *check_data(const mu_part *part, uint32_t vector, const mu_vec
         return mu_vector_items(v) <= MU_PART_ELEMENTS_MAX ? NULL : "a list has too many items";
     case MU_ENCODING_BYTES:
         return check_strings(v, entry);
+    case MU_ENCODING_HALVES:
+        return check_halves(v, entry);
     default:
         return NULL;
     }
@@ -396,7 +421,8 @@ static mu_code check_vector(const mu_part *part, uint32_t vector, uint32_t block
     if (problem != NULL)
         return bad_vector(part, vector, block, problem, err);
     uint64_t needed = layout_of(entry).size;
-    bool is_open_ended = entry->encoding == MU_ENCODING_BYTES;
+    bool is_open_ended =
+        entry->encoding == MU_ENCODING_BYTES || entry->encoding == MU_ENCODING_HALVES;
     if (is_open_ended ? entry->size < needed : entry->size != needed)
         return bad_vector(part, vector, block, "its area has the wrong size", err);
     if (entry->size == 0 && entry->offset != 0)

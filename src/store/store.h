@@ -59,7 +59,9 @@ typedef enum mu_encoding {
     MU_ENCODING_UUIDS, /* STRING: texts of UUIDs in lower case, 16 bytes each */
     MU_ENCODING_RUNS,  /* STRING: codes of `width` bytes, each of a run of elements that ends before
                           `offsets[run]` */
-    MU_ENCODING_SINGLE /* LIST, MAP: every element has one item: no data */
+    MU_ENCODING_SINGLE, /* LIST, MAP: every element has one item: no data */
+    MU_ENCODING_HALVES  /* STRING: `offsets` into characters of 4 bits at `bytes`, places in the 16
+                           characters at `data` */
 } mu_encoding;
 
 /* One column's elements in one block. Pointers reach into the mapped part, are aligned to 64 bytes,

@@ -20,6 +20,8 @@ size_t mu_vector_plain_bytes(const mu_vector *vector)
         return n * vector->width + PADDING;
     case MU_ENCODING_SINGLE:
         return offsets_bytes(vector) + PADDING;
+    case MU_ENCODING_HALVES:
+        return (size_t)vector->offsets[vector->n] + PADDING;
     case MU_ENCODING_OFFSETS:
         return vector->width == 0 ? 0 : offsets_bytes(vector) + PADDING;
     default:
@@ -49,6 +51,24 @@ static void unpack_uuids(const mu_vector *vector, void *memory, mu_vector *out)
     out->data = NULL;
     out->offsets = offsets;
     out->bytes = bytes;
+}
+
+/* Two characters at a time; what is one too many lies in the padding. */
+static void unpack_halves(const mu_vector *vector, void *memory, mu_vector *out)
+{
+    const uint8_t *halves = (const uint8_t *)vector->bytes;
+    const char *alphabet = vector->data;
+    uint32_t n = vector->offsets[vector->n];
+    char *to = memory, pairs[256][2];
+    for (unsigned byte = 0; byte < 256; byte++) {
+        pairs[byte][0] = alphabet[byte & 15];
+        pairs[byte][1] = alphabet[byte >> 4];
+    }
+    for (uint32_t i = 0; i < n / 2 + n % 2; i++)
+        memcpy(to + (size_t)i * 2, pairs[halves[i]], 2);
+    out->encoding = MU_ENCODING_BYTES;
+    out->data = NULL;
+    out->bytes = memory;
 }
 
 static void unpack_single(const mu_vector *vector, void *memory, mu_vector *out)
@@ -145,6 +165,9 @@ void mu_vector_unpack(const mu_vector *vector, void *memory, mu_vector *out)
         return;
     case MU_ENCODING_SINGLE:
         unpack_single(vector, memory, out);
+        return;
+    case MU_ENCODING_HALVES:
+        unpack_halves(vector, memory, out);
         return;
     case MU_ENCODING_OFFSETS:
         unpack_offsets(vector, memory, out);

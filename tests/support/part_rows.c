@@ -310,8 +310,8 @@ const mu_type *mu_packed_row_type(mu_arena *arena)
     for (int i = 0; i < 2; i++) {
         mu_type *object = i == 0 ? event : row;
         *object = (mu_type){.kind = MU_TYPE_OBJECT};
-        object->field_names = MU_NEW_ARRAY(arena, mu_str, 9);
-        object->field_types = MU_NEW_ARRAY(arena, const mu_type *, 9);
+        object->field_names = MU_NEW_ARRAY(arena, mu_str, 10);
+        object->field_types = MU_NEW_ARRAY(arena, const mu_type *, 10);
         add_field(object, MU_STR("id"), text);
         add_field(object, MU_STR("someId"), text);
         add_field(object, MU_STR("amount"), mu_type_of(MU_TYPE_DOUBLE));
@@ -320,6 +320,7 @@ const mu_type *mu_packed_row_type(mu_arena *arena)
         add_field(object, MU_STR("tags"), tags);
         add_field(object, MU_STR("few"), tags);
         add_field(object, MU_STR("rareTags"), tags);
+        add_field(object, MU_STR("phone"), text);
     }
     add_field(event, MU_STR("timestamp"), mu_type_of(MU_TYPE_TIMESTAMP));
     add_field(row, MU_STR("xEvent"), events);
@@ -346,7 +347,10 @@ static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
     fields[6] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
     if (is_rare)
         fields[7] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
-    fields[8] = last;
+    if (mu_dice_below(dice, 4) != 0)
+        fields[8] = mu_value_string(mu_arena_format(
+            arena, "+%llu", (unsigned long long)(mu_dice_next(dice) >> mu_dice_below(dice, 60))));
+    fields[9] = last;
     mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
     value.items = fields;
     value.keys = type->field_names;
