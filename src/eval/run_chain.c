@@ -135,15 +135,22 @@ static void find_wanted_owners(chain_run *r, const plan_chain_element *element)
     }
 }
 
+/* The bits of an element, or of those of its events that are left. */
+static size_t count_items(const chain_run *r, const plan_chain_element *element,
+                          const uint64_t *bits)
+{
+    if (bits == r->w->values[element->bits].bits)
+        return worker_count(r->w, element->bits);
+    return r->w->job->kernels->count_bits(bits, mu_bits_words(r->n_items));
+}
+
 /* From what is rarest on: owners that somebody wants to know, anchors or candidates. */
 #define ITEMS_PER_OWNER 3u /* that a look at one owner costs */
 
 static void find_owners_in_gap(chain_run *r, const plan_chain_element *element)
 {
-    const kernel_set *k = r->w->job->kernels;
-    size_t words = mu_bits_words(r->n_items);
-    size_t n_anchors = k->count_bits(r->anchors, words);
-    size_t n_candidates = k->count_bits(r->candidates, words);
+    size_t n_anchors = count_items(r, element - 1, r->anchors);
+    size_t n_candidates = count_items(r, element, r->candidates);
     bool is_simple = element->gap_lo_ms <= 1 && element->n_excluded == 0;
     size_t fewer = n_anchors < n_candidates ? n_anchors : n_candidates;
     if (is_simple && r->wanted != NULL && (size_t)r->n_wanted * ITEMS_PER_OWNER < fewer)
@@ -293,11 +300,6 @@ static const uint64_t *find_hard(const chain_run *r)
     return hard != NULL ? hard : r->order->hard;
 }
 
-static bool has_first(const chain_run *r)
-{
-    return bits_any(r->w->values[r->chain->elements[0].bits].bits, r->n_items);
-}
-
 /* The owners that the conjunction above has not refused yet: of the others nobody reads the bit.
  * False when there are none. */
 static bool find_wanted(chain_run *r, const plan_node *node, uint64_t *room)
@@ -326,8 +328,8 @@ static bool find_wanted(chain_run *r, const plan_node *node, uint64_t *room)
 /* Some event for every element: else no owner matches, however long the search. */
 static bool can_match(const chain_run *r)
 {
-    for (uint32_t e = 1; e < r->chain->n_elements; e++)
-        if (!bits_any(r->w->values[r->chain->elements[e].bits].bits, r->n_items))
+    for (uint32_t e = 0; e < r->chain->n_elements; e++)
+        if (worker_count(r->w, r->chain->elements[e].bits) == 0)
             return false;
     return true;
 }
@@ -349,7 +351,7 @@ mu_code run_chain(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     r.n_owners = n;
     r.out = worker_bits(w, n);
     w->values[id].bits = r.out;
-    if (!has_first(&r)) /* no search takes a step */
+    if (worker_count(w, node->chain->elements[0].bits) == 0) /* no search takes a step */
         return MU_OK;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     MU_TRY(worker_order(w, node, &r.order));

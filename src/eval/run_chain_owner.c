@@ -249,35 +249,45 @@ static void prepare_conditions(matcher *m, const plan_node *node, uint32_t event
 
 /* -------- may the kernel do this owner? -------- */
 
-static double count_between(const worker *w, uint32_t node, uint32_t from, uint32_t to)
+/* Events of an owner that satisfy a condition: counted, or, when `exactly` is false, at most so
+ * many.
+ */
+static double count_between(worker *w, uint32_t node, uint32_t from, uint32_t to, bool exactly)
 {
     const uint32_t stretch[2] = {from, to};
-    int64_t count;
-    w->job->kernels->count_of_owner(w->values[node].bits, stretch, 1, &count);
-    return (double)count;
+    int64_t count = worker_count(w, node);
+    if (exactly)
+        w->job->kernels->count_of_owner(w->values[node].bits, stretch, 1, &count);
+    return count < to - from ? (double)count : (double)(to - from);
 }
 
 /* At least the reference evaluator's steps (docs/decisions/0030): an event is tested once after
  * each anchor of the element before, with the events of an exclusion that has a relative window. */
-bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to)
+static double count_steps(worker *w, const plan_chain *chain, uint32_t from, uint32_t to,
+                          bool exactly)
 {
     double before = 1, pairs = 1, steps = 0;
-    if (to - from <= chain->items_max)
-        return false;
     for (uint32_t e = 0; e < chain->n_elements; e++) {
         const plan_chain_element *element = &chain->elements[e];
-        double here = count_between(w, element->bits, from, to), tests = 1;
+        double here = count_between(w, element->bits, from, to, exactly), tests = 1;
         for (uint32_t x = 0; x < element->n_excluded; x++)
             if (element->excluded[x].when != NULL)
-                tests += count_between(w, element->excluded[x].bits, from, to);
+                tests += count_between(w, element->excluded[x].bits, from, to, exactly);
         pairs = chain->is_greedy ? here : before * here;
         steps += pairs * tests;
         before = here;
     }
     for (uint32_t x = 0; x < chain->n_trailing; x++)
         if (chain->trailing[x].when != NULL)
-            steps += pairs * count_between(w, chain->trailing[x].bits, from, to);
-    return steps > MU_CHAIN_STEPS_MAX;
+            steps += pairs * count_between(w, chain->trailing[x].bits, from, to, exactly);
+    return steps;
+}
+
+bool chain_may_trip(worker *w, const plan_chain *chain, uint32_t from, uint32_t to)
+{
+    return to - from > chain->items_max &&
+           count_steps(w, chain, from, to, false) > MU_CHAIN_STEPS_MAX &&
+           count_steps(w, chain, from, to, true) > MU_CHAIN_STEPS_MAX;
 }
 
 /* -------- the reference evaluator's search, step by step, over times -------- */
@@ -429,11 +439,11 @@ static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_
     return MU_OK;
 }
 
-static uint32_t most_items(const level_pair *pair, uint32_t n_owners)
+static uint32_t most_items(const level_pair *pair, const uint64_t *owners, uint32_t n_owners)
 {
     uint32_t most = 0;
     for (uint32_t o = 0; o < n_owners; o++)
-        if (pair->offsets[o + 1] - pair->offsets[o] > most)
+        if (mu_bit_get(owners, o) && pair->offsets[o + 1] - pair->offsets[o] > most)
             most = pair->offsets[o + 1] - pair->offsets[o];
     return most;
 }
@@ -444,7 +454,7 @@ mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *node, const li
     level_pair *pair;
     MU_TRY(worker_pair(w, node->level, node->item_level, &pair));
     matcher m = {.w = w, .chain = node->chain, .order = order};
-    prepare_conditions(&m, node, most_items(pair, n));
+    prepare_conditions(&m, node, most_items(pair, owners, n));
     for (size_t word = 0; word < mu_bits_words(n); word++) {
         for (uint64_t rest = owners[word]; rest != 0; rest &= rest - 1) {
             uint32_t owner = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(rest);

@@ -118,6 +118,8 @@ typedef struct node_value {
         void *data;
     };
     uint64_t *valid; /* numeric kinds */
+    uint32_t n_set;  /* bits set, once is_counted (worker_count) */
+    bool is_counted;
 } node_value;
 
 typedef struct level_state {
@@ -198,6 +200,8 @@ uint64_t *worker_bits(worker *w, uint32_t n);
 uint64_t *worker_raw_bits(worker *w, uint32_t n);
 void *worker_numbers(worker *w, uint32_t n);
 void worker_give_value(worker *w, uint32_t node);
+/* How many bits of a node's value are set: counted once. */
+uint32_t worker_count(worker *w, uint32_t node);
 void worker_give_bits(worker *w, uint64_t *bits, uint32_t n); /* NULL allowed */
 void worker_give_numbers(worker *w, void *numbers, uint32_t n);
 
@@ -229,7 +233,7 @@ MU_CHECKED mu_code run_chain_owners(worker *w, uint32_t id, const plan_node *nod
                                     const list_order *order, const uint64_t *owners, uint32_t n,
                                     uint64_t *out);
 /* Could the search of an owner with these items exceed the step guard? (run_chain_owner.c) */
-bool chain_may_trip(const worker *w, const plan_chain *chain, uint32_t from, uint32_t to);
+bool chain_may_trip(worker *w, const plan_chain *chain, uint32_t from, uint32_t to);
 MU_CHECKED mu_code run_related(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_reference(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 

@@ -78,6 +78,17 @@ void worker_give_numbers(worker *w, void *numbers, uint32_t n)
     pool_give(w, numbers, numbers_size(n));
 }
 
+uint32_t worker_count(worker *w, uint32_t id)
+{
+    node_value *value = &w->values[id];
+    if (!value->is_counted) {
+        uint32_t n = w->levels[w->job->plan.nodes[id].level].n;
+        value->n_set = (uint32_t)w->job->kernels->count_bits(value->bits, mu_bits_words(n));
+        value->is_counted = true;
+    }
+    return value->n_set;
+}
+
 void worker_give_value(worker *w, uint32_t id)
 {
     const plan_node *node = &w->job->plan.nodes[id];
