@@ -6,6 +6,7 @@
 // when the statement gives several.
 
 import {renameSync, rmSync} from 'node:fs';
+import {totalmem} from 'node:os';
 import {createInterface} from 'node:readline';
 import {DuckDBInstance} from '@duckdb/node-api';
 
@@ -129,6 +130,7 @@ if (mode === 'load') {
     const instance = await DuckDBInstance.create(`${database}.part`, options);
     const connection = await instance.connect();
     await connection.run(`SET TimeZone = 'UTC'`);
+    await connection.run(`SET memory_limit = '${Math.floor(totalmem() / 2 ** 21)}MiB'`);
     const timed = async (sql) => {
         const start = performance.now();
         await connection.run(sql);

@@ -4,9 +4,11 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
+import time
 
 import engines
 import mixes
@@ -31,6 +33,18 @@ def machine():
     return f"{model}, {os.cpu_count()} cores, {gibibytes:.0f} GiB"
 
 
+def touched(rules, columns):
+    """Bytes of the columns that rules name: what has to be read from memory at least, without what could be skipped."""
+    text, total = " ".join(rules), 0
+    for column in columns:
+        path = column["column"].replace("[]", "").removeprefix("xEvent.")
+        items = re.fullmatch(r"productListItems\.(\w+)", path)
+        found = (re.search(rf"\b{items[1]}\b", text) and "productListItems" in text) if items else (
+            path and re.search(rf"(?<![\w.]){re.escape(path)}(?!\w)", text))
+        total += column["bytes"] if found else 0
+    return total
+
+
 def times(ms):
     return {"minMs": round(min(ms), 3), "medianMs": round(statistics.median(ms), 3), "runs": len(ms)}
 
@@ -45,9 +59,12 @@ class Run:
         self.file = open(self.path, "w", encoding="utf-8")
         self.is_measured = options["runs"] >= 5  # else only the counts are wanted
         self.size = engines.SIZES[options["size"]]
-        self.record("run", commit=commit(options["here"]), machine=machine(), size=options["size"],
+        self.columns = all_engines.columns()
+        self.record("run", at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), commit=commit(options["here"]), machine=machine(), size=options["size"],
                     profiles=self.size.profiles, events=self.size.events, threads=options["threads"],
                     kernels=os.environ.get("MUSTER_KERNELS", "best"), bytes=all_engines.bytes(),
+                    loadSeconds=all_engines.load_seconds(),
+                    openMs=times([all_engines.muster.open_ms() for _ in range(options["runs"])]),
                     versions={name: peer.version for name, peer in all_engines.peers.items()})
         print(f"{'case':34} {'muster ms':>18} " + " ".join(f"{name + ' ms':>20}" for name in self.names) +
               f" {'ratio':>8}  counts")
@@ -85,7 +102,7 @@ class Run:
         ratio_of_least = least / measured["muster"]["minMs"] if least else None
         self.ratios.append((case.name, ratio))
         self.record("case", name=case.name, kernel=case.kernel, count=ours["count"], agree=agree,
-                    ratio=ratio and round(ratio, 2), ratioOfLeast=least and round(ratio_of_least, 2),
+                    bytesRead=touched(case.rules, self.columns), ratio=ratio and round(ratio, 2), ratioOfLeast=least and round(ratio_of_least, 2),
                     forms={name: getattr(case, name)[answer["form"]] for name, answer in theirs.items()}, ms=measured)
         self.say(case.name, measured["muster"], measured, ratio, "agree" if agree else f"DIFFER {counts}")
 

@@ -1,5 +1,6 @@
 /* command_bench.c -- how fast this machine is, case by case. bench/ compares with other programs.
  */
+#include "app/bench_kernel.h"
 #include "app/bench_log.h"
 #include "app/rule_int.h"
 #include "app/sample_int.h"
@@ -20,7 +21,10 @@ typedef struct bench_run {
     bool has_data;
     mu_data data;
     int64_t now_ms;
-    mu_bench_log log; /* of the last run of a case of the log; took_ns is 0 for other cases */
+    int64_t took_ns;    /* of a run that does more than what it measures; 0: all of it counts */
+    mu_bench_log log;   /* of the last run of a case of the log; n_records is 0 for other cases */
+    double memory_rate; /* bytes a second; 0: not measured yet */
+    uint64_t n_bytes;   /* that a run of a kernel reads; 0 for other cases */
 } bench_run;
 
 /* One run of a case; adds what it did to *work. */
@@ -186,7 +190,8 @@ static mu_exit run_parse(bench_run *run, uint32_t n, uint64_t *work)
     return status;
 }
 
-static mu_exit make_job(bench_run *run, mu_arena *arena, uint32_t n, mu_job **out)
+static mu_exit make_job(bench_run *run, mu_arena *arena, uint32_t n, const bool *cancel,
+                        mu_job **out)
 {
     mu_job_audience *audiences = MU_NEW_ARRAY(arena, mu_job_audience, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -196,23 +201,72 @@ static mu_exit make_job(bench_run *run, mu_arena *arena, uint32_t n, mu_job **ou
             return status;
         audiences[i].id = mu_arena_format(arena, "audience-%u", i);
     }
-    mu_job_options options = {.now_ms = run->now_ms, .n_threads = run->n_threads};
+    mu_job_options options = {.now_ms = run->now_ms, .n_threads = run->n_threads, .cancel = cancel};
     mu_err err;
     if (mu_job_new(run->data.snapshot, &options, n, audiences, out, &err) != MU_OK)
         return mu_report(&err);
     return MU_EXIT_DONE;
 }
 
+/* `n` rules as one job; a single one many times over, because it takes microseconds. */
+#define PLANS_OF_ONE 1000u
+
+static mu_exit plan_once(bench_run *run, mu_arena *arena, uint32_t n, uint64_t *work)
+{
+    mu_job *job;
+    mu_exit status = make_job(run, arena, n, NULL, &job);
+    if (status == MU_EXIT_DONE)
+        mu_job_free(job);
+    *work += n;
+    return status;
+}
+
 static mu_exit run_plan(bench_run *run, uint32_t n, uint64_t *work)
 {
     mu_arena arena;
+    mu_exit status = MU_EXIT_DONE;
     mu_arena_init(&arena, SIZE_MAX);
+    for (uint32_t i = 0; i < (n == 1 ? PLANS_OF_ONE : 1) && status == MU_EXIT_DONE; i++) {
+        status = plan_once(run, &arena, n, work);
+        mu_arena_reset(&arena);
+    }
+    mu_arena_free(&arena);
+    return status;
+}
+
+/* A job that is cancelled before its first block only binds its plan to the parts. */
+static mu_exit run_bind(bench_run *run, uint32_t n, uint64_t *work)
+{
+    static const bool at_once = true;
+    mu_arena arena;
     mu_job *job;
-    mu_exit status = make_job(run, &arena, n, &job);
-    if (status == MU_EXIT_DONE)
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_exit status = make_job(run, &arena, n, &at_once, &job);
+    if (status == MU_EXIT_DONE) {
+        mu_job_counters counters;
+        mu_err err;
+        uint64_t *counts = MU_NEW_ARRAY(&arena, uint64_t, n);
+        int64_t start_ns = mu_monotonic_ns();
+        if (mu_job_run(job, NULL, NULL, counts, &counters, &err) != MU_E_CANCELLED)
+            status = mu_report(&err);
+        run->took_ns = mu_monotonic_ns() - start_ns;
         mu_job_free(job);
+    }
     mu_arena_free(&arena);
     *work += n;
+    return status;
+}
+
+static mu_exit run_open(bench_run *run, uint32_t times, uint64_t *work)
+{
+    mu_exit status = MU_EXIT_DONE;
+    for (uint32_t i = 0; i < times && status == MU_EXIT_DONE; i++) {
+        mu_data data;
+        status = mu_data_open(run->invocation, &data);
+        if (status == MU_EXIT_DONE)
+            mu_data_close(&data);
+    }
+    *work += times;
     return status;
 }
 
@@ -221,7 +275,7 @@ static mu_exit run_eval(bench_run *run, uint32_t n, uint64_t *work)
     mu_arena arena;
     mu_arena_init(&arena, SIZE_MAX);
     mu_job *job;
-    mu_exit status = make_job(run, &arena, n, &job);
+    mu_exit status = make_job(run, &arena, n, NULL, &job);
     if (status == MU_EXIT_DONE) {
         mu_job_counters counters;
         mu_err err;
@@ -232,6 +286,63 @@ static mu_exit run_eval(bench_run *run, uint32_t n, uint64_t *work)
             *work += counters.n_events;
         mu_job_free(job);
     }
+    mu_arena_free(&arena);
+    return status;
+}
+
+/* -------- one kernel at a time -------- */
+
+static mu_exit note_bytes(bench_run *run, const mu_bench_kernel *kernel)
+{
+    const mu_entity *profiles = mu_snapshot_entity(run->data.snapshot, MU_STR("profile"));
+    mu_err err;
+    if (run->memory_rate == 0 &&
+        mu_bench_memory_rate(run->n_threads, &run->memory_rate, &err) != MU_OK)
+        return mu_report(&err);
+    if (profiles != NULL && mu_bench_kernel_bytes(profiles, kernel, &run->n_bytes, &err) != MU_OK)
+        return mu_report(&err);
+    return MU_EXIT_DONE;
+}
+
+static mu_exit time_rule(bench_run *run, const mu_bench_kernel *kernel, const mu_pql *query,
+                         uint64_t *work)
+{
+    mu_job_options options = {.now_ms = run->now_ms, .n_threads = run->n_threads};
+    mu_job_audience audience = {.query = query};
+    mu_job_counters counters;
+    mu_job *job;
+    mu_err err;
+    uint64_t count;
+    if (mu_job_new(run->data.snapshot, &options, 1, &audience, &job, &err) != MU_OK)
+        return mu_report(&err);
+    int64_t start_ns = mu_monotonic_ns();
+    mu_code code = mu_job_run(job, NULL, NULL, &count, &counters, &err);
+    run->took_ns = mu_monotonic_ns() - start_ns;
+    mu_job_free(job);
+    if (code != MU_OK)
+        return mu_report(&err);
+    *work += kernel->over_events ? counters.n_events : counters.n_profiles;
+    return MU_EXIT_DONE;
+}
+
+static mu_exit run_kernel(bench_run *run, uint32_t index, uint64_t *work)
+{
+    const mu_bench_kernel *kernel = &mu_bench_kernels[index];
+    mu_str source = mu_str_from(kernel->rule);
+    mu_arena arena;
+    mu_pql_diagnostics diagnostics;
+    const mu_pql *query;
+    mu_arena_init(&arena, SIZE_MAX);
+    mu_pql_diagnostics_init(&diagnostics, &arena);
+    mu_exit status = note_bytes(run, kernel);
+    if (status == MU_EXIT_DONE &&
+        !mu_rule_compile(&arena, source, mu_snapshot_schema(run->data.snapshot), true, &query,
+                         &diagnostics)) {
+        mu_rule_print_diagnostics(&diagnostics, source, stderr);
+        status = MU_EXIT_INPUT;
+    }
+    if (status == MU_EXIT_DONE)
+        status = time_rule(run, kernel, query, work);
     mu_arena_free(&arena);
     return status;
 }
@@ -256,6 +367,7 @@ static mu_exit run_log(bench_run *run, uint32_t group_size, uint64_t *work)
         .in_flight_max = LOG_APPENDS_IN_FLIGHT,
     };
     mu_code code = mu_bench_log_run(&run->log, &err);
+    run->took_ns = run->log.took_ns;
     mu_temporary_folder_remove(run->log.folder);
     *work += run->log.n_records;
     return code == MU_OK ? MU_EXIT_DONE : mu_report(&err);
@@ -273,7 +385,13 @@ typedef struct bench_case {
 static const bench_case cases[] = {
     {"parse", "parse and check 1,000 rules without a schema", "rules/s", NEED_NOTHING, run_parse,
      1000},
-    {"plan", "parse, bind and plan 1,000 rules as one job", "rules/s", NEED_DATA, run_plan, 1000},
+    {"open", "open the data and take a snapshot, ten times", "opens/s", NEED_DATA, run_open, 10},
+    {"plan-1", "parse, bind and plan 1 rule, a thousand times", "rules/s", NEED_DATA, run_plan, 1},
+    {"plan-1000", "parse, bind and plan 1,000 rules as one job", "rules/s", NEED_DATA, run_plan,
+     1000},
+    {"plan-4000", "parse, bind and plan 4,000 rules as one job", "rules/s", NEED_DATA, run_plan,
+     4000},
+    {"bind", "bind the plan of 1,000 rules to the parts", "rules/s", NEED_DATA, run_bind, 1000},
     {"eval-1", "compile and evaluate 1 audience", "events/s", NEED_DATA, run_eval, 1},
     {"eval-100", "compile and evaluate 100 audiences as one job", "events/s", NEED_DATA, run_eval,
      100},
@@ -286,6 +404,22 @@ static const bench_case cases[] = {
     {"log-100", "append 100 records of 1.2 KB at a time to the log, 64 appends waiting",
      "records/s", NEED_NOTHING, run_log, 100},
 };
+
+#define N_CASES (MU_LENGTH(cases) + MU_BENCH_KERNELS)
+
+/* The cases above, then the kernels. */
+static bench_case case_at(size_t index)
+{
+    if (index < MU_LENGTH(cases))
+        return cases[index];
+    const mu_bench_kernel *kernel = &mu_bench_kernels[index - MU_LENGTH(cases)];
+    return (bench_case){.name = kernel->name,
+                        .about = kernel->about,
+                        .unit = kernel->over_events ? "events/s" : "profiles/s",
+                        .need = NEED_DATA,
+                        .body = run_kernel,
+                        .argument = (uint32_t)(index - MU_LENGTH(cases))};
+}
 
 /* -------- measuring -------- */
 
@@ -309,6 +443,19 @@ static void write_log_result(mu_json_writer *writer, const mu_bench_log *log)
     mu_json_integer(writer, (int64_t)((double)log->n_records * 1e9 / (double)log->limit_ns));
 }
 
+/* How long an element takes, and the bytes that had to be read beside what memory gives. */
+static void write_kernel_result(mu_json_writer *writer, const bench_run *run, int64_t median_ns,
+                                uint64_t work)
+{
+    double bytes_per_second = (double)run->n_bytes * 1e9 / (double)median_ns;
+    mu_json_name(writer, MU_STR("nsPerElement"));
+    mu_json_double(writer, mu_rounded((double)median_ns / (double)(work == 0 ? 1 : work), 10000));
+    mu_json_name(writer, MU_STR("bytesPerSecond"));
+    mu_json_integer(writer, (int64_t)bytes_per_second);
+    mu_json_name(writer, MU_STR("memoryBytesPerSecond"));
+    mu_json_integer(writer, (int64_t)run->memory_rate);
+}
+
 static void print_result(const bench_run *run, const bench_case *c, const int64_t *times_ns,
                          uint64_t work_per_run)
 {
@@ -330,8 +477,10 @@ static void print_result(const bench_run *run, const bench_case *c, const int64_
     mu_json_integer(&writer, (int64_t)((double)work_per_run * 1e9 / (double)median_ns));
     mu_json_name(&writer, MU_STR("unit"));
     mu_json_string(&writer, mu_str_from(c->unit));
-    if (run->log.took_ns > 0)
+    if (run->log.n_records > 0)
         write_log_result(&writer, &run->log);
+    if (run->n_bytes > 0)
+        write_kernel_result(&writer, run, median_ns, work_per_run);
     mu_json_name(&writer, MU_STR("runs"));
     mu_json_integer(&writer, run->n_runs);
     mu_json_name(&writer, MU_STR("threads"));
@@ -365,9 +514,11 @@ static mu_exit run_case(bench_run *run, const bench_case *c)
     for (unsigned r = 0; r < run->n_runs && status == MU_EXIT_DONE; r++) {
         int64_t start_ns = mu_monotonic_ns();
         work = 0;
-        run->log.took_ns = 0;
+        run->log = (mu_bench_log){0};
+        run->took_ns = 0;
+        run->n_bytes = 0;
         status = c->body(run, c->argument, &work);
-        times_ns[r] = run->log.took_ns > 0 ? run->log.took_ns : mu_monotonic_ns() - start_ns;
+        times_ns[r] = run->took_ns > 0 ? run->took_ns : mu_monotonic_ns() - start_ns;
     }
     if (status != MU_EXIT_DONE)
         return status;
@@ -383,13 +534,14 @@ static mu_exit list_cases(void)
     mu_buf buf;
     mu_json_writer writer;
     mu_buf_init(&buf, SIZE_MAX);
-    for (size_t i = 0; i < MU_LENGTH(cases); i++) {
+    for (size_t i = 0; i < N_CASES; i++) {
+        bench_case c = case_at(i);
         mu_json_writer_init(&writer, &buf);
         mu_json_begin_object(&writer);
         mu_json_name(&writer, MU_STR("case"));
-        mu_json_string(&writer, mu_str_from(cases[i].name));
+        mu_json_string(&writer, mu_str_from(c.name));
         mu_json_name(&writer, MU_STR("about"));
-        mu_json_string(&writer, mu_str_from(cases[i].about));
+        mu_json_string(&writer, mu_str_from(c.about));
         mu_json_end_object(&writer);
         mu_buf_add_char(&buf, '\n');
     }
@@ -398,12 +550,12 @@ static mu_exit list_cases(void)
     return MU_EXIT_DONE;
 }
 
-static const bench_case *find_case(const char *name)
+static bool is_case(const char *name)
 {
-    for (size_t i = 0; i < MU_LENGTH(cases); i++)
-        if (strcmp(cases[i].name, name) == 0)
-            return &cases[i];
-    return NULL;
+    for (size_t i = 0; i < N_CASES; i++)
+        if (strcmp(case_at(i).name, name) == 0)
+            return true;
+    return false;
 }
 
 static mu_exit run_cases(bench_run *run)
@@ -411,10 +563,11 @@ static mu_exit run_cases(bench_run *run)
     const mu_options *options = &run->invocation->options;
     for (int i = 0; i < options->n_arguments; i++) {
         bool is_all = strcmp(options->arguments[i], "all") == 0;
-        for (size_t c = 0; c < MU_LENGTH(cases); c++) {
-            if (!is_all && strcmp(cases[c].name, options->arguments[i]) != 0)
+        for (size_t k = 0; k < N_CASES; k++) {
+            bench_case c = case_at(k);
+            if (!is_all && strcmp(c.name, options->arguments[i]) != 0)
                 continue;
-            mu_exit status = run_case(run, &cases[c]);
+            mu_exit status = run_case(run, &c);
             if (status != MU_EXIT_DONE)
                 return status;
         }
@@ -430,7 +583,7 @@ static mu_exit run(mu_invocation *invocation)
     if (options->n_arguments == 0)
         return mu_usage_error(invocation->command, "which cases? --list names them, all means all");
     for (int i = 0; i < options->n_arguments; i++)
-        if (strcmp(options->arguments[i], "all") != 0 && find_case(options->arguments[i]) == NULL)
+        if (strcmp(options->arguments[i], "all") != 0 && !is_case(options->arguments[i]))
             return mu_usage_error(invocation->command, "there is no case %s; --list names them",
                                   options->arguments[i]);
     bench_run run = {
@@ -456,6 +609,9 @@ static const char *const paragraphs[] = {
     "Runs each case several times and prints one JSON object for it: least and median time, how "
     "much work a run did, and the rate by the median. The data are made up in a temporary folder, "
     "or come from --data for the cases that evaluate.",
+    "The kernel cases evaluate one rule that spends its time in one kernel, without planning it, "
+    "and show the stored bytes of its columns per second beside what memory gave in the same run. "
+    "Bind includes finding the values of days and small integers.",
     NULL};
 static const mu_option options_taken[] = {MU_OPTION_LIST,   MU_OPTION_RUNS, MU_OPTION_PROFILES,
                                           MU_OPTION_EVENTS, MU_OPTION_DATA, MU_OPTION_NOW};

@@ -50,11 +50,11 @@ void mu_arena_reset(mu_arena *arena)
 void mu_arena_rewind(mu_arena *arena)
 {
     mu_arena_chunk *kept = arena->chunks;
-    if (kept == NULL || kept->next == NULL) {
+    size_t used = arena->used_bytes;
+    if (kept == NULL || kept->next == NULL || used > KEPT_MAX) {
         mu_arena_reset(arena);
         return;
     }
-    size_t used = arena->used_bytes;
     free_chunks(kept);
     arena->chunks = NULL;
     arena->at = arena->end = NULL;

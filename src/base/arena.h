@@ -28,8 +28,8 @@ void mu_arena_free(mu_arena *arena);
 /* Forgets everything, keeping one chunk for the next round. */
 void mu_arena_reset(mu_arena *arena);
 
-/* Forgets everything, keeping as much as was used, in one chunk: rounds of the same size soon ask
- * the system for nothing. */
+/* Forgets everything, keeping as much as was used (up to 64 MiB of it) in one chunk: rounds of the
+ * same size soon ask the system for nothing. */
 void mu_arena_rewind(mu_arena *arena);
 
 /* Zeroed memory, aligned to 16 bytes. */

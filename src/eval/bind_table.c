@@ -8,7 +8,7 @@ uint8_t table_evaluate(const mu_job *job, const plan_table *table, mu_value valu
         return (uint8_t)((table->of_null ? TABLE_TRUE : 0) | (table->null_trips ? TABLE_TRIPS : 0));
     if (table->quick_date != NULL)
         return date_predicate_run(table->quick_date, value);
-    mu_arena_reset(arena);
+    mu_arena_rewind(arena);
     mu_reference_variable variable = {MU_STR(TABLE_INPUT), value};
     mu_value row = MU_VALUE_NULL;
     mu_reference_result result =

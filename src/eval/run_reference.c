@@ -8,7 +8,7 @@ static mu_code context_of_row(worker *w, uint32_t row, mu_reference_context *out
     MU_TRY(job_check_cancel(w->job, w->err)); /* one row may take long, a block very long */
     MU_TRY(worker_row(w, row, &value));
     MU_TRY(mu_part_pids(w->bound->part, w->block, &pids, w->err));
-    mu_arena_reset(&w->row_arena);
+    mu_arena_rewind(&w->row_arena);
     job_row_context(w->job, pids[row], value, &w->row_arena, out);
     return MU_OK;
 }

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.bash"
 
 volatile() {
-    sed -E 's/"(ms|seconds|evalMs|compileMs|peakRssBytes|threads|bytes|minMs|medianMs|rate|receivedTimeMs)":[0-9.e+-]+/"\1":_/g
+    sed -E 's/"(ms|seconds|evalMs|compileMs|peakRssBytes|threads|bytes|minMs|medianMs|rate|nsPerElement|bytesPerSecond|memoryBytesPerSecond|receivedTimeMs)":[0-9.e+-]+/"\1":_/g
             s/"(xactionId|batchId)":"[0-9]+:[0-9]+:[0-9]+/"\1":"_/g
             s/\b([0-9a-f]{24}|[0-9a-f]{48}|[0-9a-f]{64})\b/_/g'
 }

@@ -2,6 +2,7 @@
 #include "tests/support/differential.h"
 
 #include "base/hash.h"
+#include "tests/support/coverage.h"
 
 #include <pthread.h>
 
@@ -94,6 +95,7 @@ static mu_code run_job(unsigned n_threads, bool by_hash, const mu_bound_case *bo
     job_runner *runner = by_hash ? mu_job_run_by_hash : mu_job_run;
     mu_job *job = NULL;
     MU_TRY(mu_job_new(bound->snapshot, &options, bound->n_rules, bound->audiences, &job, err));
+    mu_coverage_watch(job);
     uint64_t *counts = MU_NEW_ARRAY(bound->arena, uint64_t, bound->n_rules + 1);
     uint64_t *seen = MU_NEW_ARRAY(bound->arena, uint64_t, bound->n_rules + 1);
     collector into = {.bound = bound, .answers = answers, .counts = seen};

@@ -73,7 +73,7 @@ static void run_queries(const mu_bound_case *bound, const mu_pql *const *queries
             answers->is_member[(size_t)i * bound->n_rows + row] = is_member;
             for (unsigned guard = 0; guard < MU_GUARD_COUNT_; guard++)
                 answers->trips[guard] += (trips >> guard) & 1;
-            mu_arena_reset(&scratch);
+            mu_arena_rewind(&scratch);
         }
     }
     mu_arena_free(&scratch);
