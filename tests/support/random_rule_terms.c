@@ -282,6 +282,10 @@ static term reduction(rule_maker *maker, unsigned depth)
         return integer_term(TEXT(maker, S ".distinct().count()", A(list.text)));
     case 1: {
         term key = rule_per_item(maker, list, K_SCALAR, 0, true);
+        if (key.text.len % 4 != 0) /* the largest or smallest group */
+            return integer_term(
+                TEXT(maker, S ".groupBy(" S ").map((K, G) => mapEntry(K, G.count())).values().%s()",
+                     A(list.text), A(key.text), key.text.len % 4 == 1 ? "max" : "min"));
         return integer_term(TEXT(maker, S ".groupBy(" S ").count()", A(list.text), A(key.text)));
     }
     case 2:
