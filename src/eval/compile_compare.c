@@ -131,6 +131,28 @@ static uint32_t compare_column_constant(compiler *c, mu_pql_function function, c
     return compile_table_compare(c, function, column, constant, column_first);
 }
 
+/* Items' numbers against one of their owner: only where the items have a number at all. */
+static uint32_t compare_with_owner(compiler *c, mu_pql_function function, compiled items,
+                                   compiled owner)
+{
+    uint32_t level = compiled_level(c, items), above = compiled_level(c, owner);
+    if (items.kind != COMPILED_COLUMN || level == above ||
+        (owner.kind != COMPILED_COLUMN && owner.kind != COMPILED_NODE) ||
+        !plan_is_ancestor(c->plan, above, level))
+        return NO_NODE;
+    return plan_compare_owner(c->plan, function, items.column, compiled_numeric(c, owner));
+}
+
+static uint32_t compare_numbers(compiler *c, mu_pql_function function, compiled a, compiled b)
+{
+    uint32_t bits = compare_with_owner(c, function, a, b);
+    if (bits == NO_NODE)
+        bits = compare_with_owner(c, mirrored(function), b, a);
+    if (bits == NO_NODE)
+        bits = plan_compare(c->plan, function, compiled_numeric(c, a), compiled_numeric(c, b));
+    return bits;
+}
+
 /* Neither is a list. */
 static uint32_t compare_scalars(compiler *c, mu_pql_function function, compiled a, compiled b)
 {
@@ -159,7 +181,7 @@ static uint32_t compare_scalars(compiler *c, mu_pql_function function, compiled 
         a.kind == COMPILED_CONSTANT)
         return node_against_number(c, mirrored(function), b.node, a.constant);
     if (are_comparable_numbers(type_a, type_b))
-        return plan_compare(c->plan, function, compiled_numeric(c, a), compiled_numeric(c, b));
+        return compare_numbers(c, function, a, b);
     if (type_a == MU_TYPE_STRING && type_b == MU_TYPE_STRING && a.kind == COMPILED_COLUMN &&
         b.kind == COMPILED_COLUMN && compiled_level(c, a) == compiled_level(c, b))
         return plan_text_compare(c->plan, function, a.column, b.column);

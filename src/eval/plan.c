@@ -573,6 +573,24 @@ uint32_t plan_compare(plan *p, mu_pql_function function, uint32_t a, uint32_t b)
                                    INPUTS(a, b)});
 }
 
+uint32_t plan_compare_owner(plan *p, mu_pql_function function, uint32_t column, uint32_t numeric)
+{
+    if (numeric == NO_NODE || p->nodes[numeric].kind == VECTOR_BITS)
+        return NO_NODE;
+    bool as_double =
+        p->columns[column].type->kind == MU_TYPE_DOUBLE || p->nodes[numeric].kind == VECTOR_DOUBLE;
+    if (as_double && p->nodes[numeric].kind != VECTOR_DOUBLE)
+        numeric = plan_to_double(p, numeric);
+    return add_node(p, (plan_node){.operation = PLAN_COMPARE_OWNER,
+                                   .kind = VECTOR_BITS,
+                                   .level = p->columns[column].level,
+                                   .item_level = p->nodes[numeric].level,
+                                   .function = function,
+                                   .column = column,
+                                   .flag = as_double,
+                                   INPUTS(numeric)});
+}
+
 uint32_t plan_in_range(plan *p, uint32_t a, int64_t lo, int64_t hi)
 {
     if (a == NO_NODE || p->nodes[a].kind != VECTOR_INTEGER)

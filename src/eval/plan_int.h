@@ -39,7 +39,9 @@ typedef enum vector_kind { VECTOR_BITS, VECTOR_INTEGER, VECTOR_DOUBLE } vector_k
     P(AND, "and")                                                                                  \
     P(OR, "or")                                                                                    \
     P(NOT, "not")                                                                                  \
-    P(COMPARE, "compare")     /* two numeric nodes of one kind */                                  \
+    P(COMPARE, "compare") /* two numeric nodes of one kind */                                      \
+    P(COMPARE_OWNER,                                                                               \
+      "compare-owner")        /* number column with a node of an ancestor; flag: doubles */        \
     P(IN_RANGE, "in-range")   /* numeric node in [lo, hi], or in [dlo, dhi] */                     \
     P(BROADCAST, "broadcast") /* from an ancestor level */                                         \
     P(ANY, "any")             /* some bit among the items of each owner */                         \
@@ -302,6 +304,9 @@ uint32_t plan_or(plan *plan, uint32_t a, uint32_t b);
 uint32_t plan_and_all(plan *plan, plan_operation and_or, uint32_t n, const uint32_t *inputs);
 uint32_t plan_not(plan *plan, uint32_t a);
 uint32_t plan_compare(plan *plan, mu_pql_function function, uint32_t a, uint32_t b);
+/* A number column against a numeric node of a level above. */
+uint32_t plan_compare_owner(plan *plan, mu_pql_function function, uint32_t column,
+                            uint32_t numeric);
 uint32_t plan_in_range(plan *plan, uint32_t numeric, int64_t lo, int64_t hi);
 uint32_t plan_in_double_range(plan *plan, uint32_t numeric, double lo, double hi);
 uint32_t plan_is_valid(plan *plan, uint32_t numeric);

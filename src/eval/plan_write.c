@@ -80,6 +80,7 @@ static bool reads_column(const plan_node *node)
     case PLAN_LOAD:
     case PLAN_DISTINCT_COUNT:
     case PLAN_GROUP_SIZE:
+    case PLAN_COMPARE_OWNER:
         return true;
     default:
         return false;
@@ -126,6 +127,7 @@ static void write_details(const plan *p, const plan_node *node, mu_buf *buf)
         plan_write_column(p, node->column2, buf);
         break;
     case PLAN_COMPARE:
+    case PLAN_COMPARE_OWNER:
     case PLAN_ARITHMETIC:
         mu_buf_add_format(buf, " " MU_STR_FMT,
                           MU_STR_ARG(mu_pql_function_of(node->function)->name));

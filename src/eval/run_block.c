@@ -30,6 +30,7 @@ static mu_code run_node(worker *w, uint32_t id)
     case PLAN_PICK:
     case PLAN_DISTINCT_COUNT:
     case PLAN_GROUP_SIZE:
+    case PLAN_COMPARE_OWNER:
         MU_TRY(run_list(w, id, node, n));
         break;
     case PLAN_CHAIN:

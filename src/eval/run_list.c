@@ -53,9 +53,15 @@ static uint32_t find_owner(const uint32_t *offsets, uint32_t n_owners, uint32_t 
 {
     while (first + 16 < n_owners && offsets[first + 16] <= item)
         first += 16;
-    while (offsets[first + 1] <= item)
-        first++;
-    return first;
+    if (first + 16 >= n_owners) {
+        while (offsets[first + 1] <= item)
+            first++;
+        return first;
+    }
+    uint32_t n_before = 0; /* owners that end before the item: counted, not searched */
+    for (uint32_t k = 1; k <= 16; k++)
+        n_before += offsets[first + k] <= item;
+    return first + n_before;
 }
 
 /* Few bits: the owner of each is looked up; many: all owners' stretches at once, which need a walk
@@ -258,6 +264,8 @@ mu_code run_list(worker *w, uint32_t id, const plan_node *node, uint32_t n)
         return run_count(w, id, node, n);
     case PLAN_SUM:
         return run_sum(w, id, node, n);
+    case PLAN_COMPARE_OWNER:
+        return run_compare_owner(w, id, node, n);
     case PLAN_DISTINCT_COUNT:
     case PLAN_GROUP_SIZE:
         return run_groups(w, id, node, n);

@@ -50,7 +50,8 @@ void numbers_choose(worker *w, const numbers *in, const uint64_t *bits, uint32_t
 int64_t *numbers_gather_integers(worker *w, const numbers *in, const positions *chosen);
 double *numbers_gather_doubles(worker *w, const numbers *in, const positions *chosen);
 
-/* run_best.c, run_distinct.c */
+/* run_best.c, run_distinct.c, run_compare_owner.c */
+MU_CHECKED mu_code run_compare_owner(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_best(worker *w, uint32_t id, const plan_node *node, uint32_t n);
 MU_CHECKED mu_code run_groups(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners);
 
