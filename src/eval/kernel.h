@@ -30,6 +30,9 @@ typedef struct kernel_set {
     void (*or_words)(const uint64_t *a, const uint64_t *b, size_t words, uint64_t *out);
     void (*not_bits)(const uint64_t *a, size_t n, uint64_t *out);
 
+    /* out bit i = x[i] is not x[i + 1] */
+    void (*changes_32)(const uint32_t *x, size_t n, uint64_t *out);
+
     size_t (*count_bits)(const uint64_t *bits, size_t words);
 
     /* The positions of the set bits, ascending; how many. Up to 16 elements past them are written.

@@ -124,6 +124,17 @@ static void check_find_ends(const kernel_set *set, size_t n)
                                                  bytes[i + length - 1] == "abcab"[length - 1]);
 }
 
+static void check_changes(const kernel_set *set, size_t n)
+{
+    uint32_t x[LONGEST + 64] = {0};
+    uint64_t got[LONGEST / 64 + 2] = {0};
+    for (size_t i = 1; i < LONGEST + 64; i++)
+        x[i] = x[i - 1] + (next_random() % 3 == 0);
+    set->changes_32(x, n, got);
+    for (size_t i = 0; i < mu_bits_words(n) * 64; i++)
+        assert_int_equal(mu_bit_get(got, i), i < n && x[i] != x[i + 1]);
+}
+
 static void check_set(const kernel_set *set)
 {
     if (!has_set(set)) {
@@ -139,6 +150,7 @@ static void check_set(const kernel_set *set)
         check_owners(set, n);
         check_positions(set, n);
         check_find_ends(set, n);
+        check_changes(set, n);
     }
 }
 

@@ -18,11 +18,19 @@ static void set_stretch(uint64_t *bits, uint32_t from, uint32_t to)
     bits[last] |= high;
 }
 
-static void spread_bits(const uint64_t *from, const uint32_t *offsets, uint32_t n_owners,
+/* Owners that are looked up far apart miss the cache; what comes next is asked for in time. */
+#define OWNERS_AHEAD 16u
+
+static void spread_bits(worker *w, const uint64_t *from, const uint32_t *offsets, uint32_t n_owners,
                         uint64_t *out)
 {
-    FOR_EACH_BIT(from, n_owners, owner)
-    set_stretch(out, offsets[owner], offsets[owner + 1]);
+    positions owners = positions_take(w, from, n_owners);
+    for (uint32_t p = 0; p < owners.n; p++) {
+        if (p + OWNERS_AHEAD < owners.n)
+            __builtin_prefetch(&offsets[owners.at[p + OWNERS_AHEAD]]);
+        set_stretch(out, offsets[owners.at[p]], offsets[owners.at[p] + 1]);
+    }
+    positions_give(w, &owners);
 }
 
 static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint32_t n)
@@ -34,12 +42,12 @@ static mu_code run_broadcast(worker *w, uint32_t id, const plan_node *node, uint
     uint32_t n_owners = w->levels[node->item_level].n;
     if (node->kind == VECTOR_BITS) {
         out->bits = worker_bits(w, n);
-        spread_bits(from->bits, pair->offsets, n_owners, out->bits);
+        spread_bits(w, from->bits, pair->offsets, n_owners, out->bits);
         return MU_OK;
     }
     out->data = worker_numbers(w, n);
     out->valid = worker_bits(w, n);
-    spread_bits(from->valid, pair->offsets, n_owners, out->valid);
+    spread_bits(w, from->valid, pair->offsets, n_owners, out->valid);
     for (uint32_t owner = 0; owner < n_owners; owner++)
         for (uint32_t i = pair->offsets[owner]; i < pair->offsets[owner + 1]; i++)
             out->integers[i] = from->integers[owner];
@@ -64,11 +72,12 @@ static uint32_t find_owner(const uint32_t *offsets, uint32_t n_owners, uint32_t 
     return first + n_before;
 }
 
-/* Few bits: the owner of each is looked up; many: all owners' stretches at once, which need a walk
- * over the owners first. */
-static bool are_few(const level_pair *pair, size_t n_set, uint32_t n_owners)
+/* Few bits: the owner of each is looked up; many: all owners' stretches at once, for which the
+ * owners that have items are walked first. */
+static bool are_few(const level_pair *pair, size_t n_set, uint32_t n_owners, uint32_t n_items)
 {
-    return n_set * (pair->ends == NULL ? 8 : 64) <= n_owners;
+    uint32_t n_filled_max = n_owners < n_items ? n_owners : n_items;
+    return n_set * (pair->ends == NULL ? 10 : 64) <= n_filled_max;
 }
 
 static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n_owners)
@@ -82,7 +91,7 @@ static mu_code run_any(worker *w, uint32_t id, const plan_node *node, uint32_t n
     size_t n_set = w->job->kernels->count_bits(bits, mu_bits_words(n_items));
     if (n_set == 0)
         return MU_OK;
-    if (!are_few(pair, n_set, n_owners)) {
+    if (!are_few(pair, n_set, n_owners, n_items)) {
         worker_pair_ends(w, pair);
         w->job->kernels->any_of_owner(bits, pair->ends, n_items, pair->filled, n_owners, out);
         return MU_OK;

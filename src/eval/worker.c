@@ -240,19 +240,19 @@ void worker_pair_ends(worker *w, level_pair *pair)
     uint64_t *ends = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
     uint64_t *first = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_items) + 8);
     uint64_t *filled = MU_NEW_ARRAY(&w->scratch, uint64_t, mu_bits_words(n_owners) + 8);
-    /* One word at a time: neighbouring owners end in the same one. */
-    uint64_t ends_word = 0;
+    w->job->kernels->changes_32(pair->offsets, n_owners, filled);
+    uint64_t ends_word = 0; /* put together in a register: neighbouring owners end in one word */
     uint32_t at = 0;
-    for (uint32_t o = 0; o < n_owners; o++) {
-        uint32_t to = pair->offsets[o + 1], last = to - (to > 0);
-        uint64_t has_items = to > pair->offsets[o];
-        filled[o / 64] |= has_items << (o % 64);
-        if (last / 64 != at) {
-            ends[at] = ends_word;
-            at = last / 64;
-            ends_word = 0;
+    for (size_t word = 0; word < mu_bits_words(n_owners); word++) {
+        for (uint64_t rest = filled[word]; rest != 0; rest &= rest - 1) {
+            uint32_t last = pair->offsets[word * 64 + (size_t)__builtin_ctzll(rest) + 1] - 1;
+            if (last / 64 != at) {
+                ends[at] = ends_word;
+                at = last / 64;
+                ends_word = 0;
+            }
+            ends_word |= (uint64_t)1 << (last % 64);
         }
-        ends_word |= has_items << (last % 64);
     }
     ends[at] |= ends_word;
     /* Owners' items follow each other: where one ends, the next begins. */
