@@ -95,7 +95,7 @@ typedef struct candidates {
     relation *relations;
     uint32_t from, to; /* candidates of the owner that is searched */
     uint32_t choice;   /* element: the one that is tried */
-    bool is_sorted;    /* times ascend within every owner of the block */
+    bool is_sorted;    /* in time order only: the owner's times ascend */
     uint32_t past;     /* sorted: all before it lie before the last time that was asked for */
     int64_t limit_ms;  /* sorted: no later time goes with the choices before */
 } candidates;
@@ -220,19 +220,6 @@ static mu_code prepare_relation(matcher *m, const plan_relation *planned, const 
     return gather_valid(m, planned->earlier, earlier, &r->earlier);
 }
 
-static bool ascends(const candidates *of, uint32_t n_owners)
-{
-    bool ascends = true;
-    for (uint32_t o = 0, p = 0; o < n_owners; o++) {
-        int64_t last_ms = INT64_MIN;
-        for (uint32_t end = of->offsets[o + 1]; of->at.at[p] < end; p++) {
-            ascends &= last_ms <= of->times[p];
-            last_ms = of->times[p];
-        }
-    }
-    return ascends;
-}
-
 static mu_code prepare_candidates(matcher *m, const plan_candidates *planned, candidates *out)
 {
     worker *w = m->w;
@@ -244,7 +231,6 @@ static mu_code prepare_candidates(matcher *m, const plan_candidates *planned, ca
     if (m->planned->in_time_order) {
         MU_TRY(numbers_of_operand(w, m->planned->time, &time));
         out->times = gather_integers(m, &time, out);
-        out->is_sorted = ascends(out, w->levels[m->owner_level].n);
     }
     out->relations = MU_NEW_ARRAY(&w->scratch, relation, planned->n_relations);
     for (uint32_t r = 0; r < planned->n_relations; r++)
@@ -522,13 +508,18 @@ static bool search(matcher *m)
     return false;
 }
 
-/* Moves on to the candidates of an owner; true when there are some. */
+/* Moves on to the candidates of an owner behind those before; true when there are some. */
 static bool enter_owner(candidates *of, uint32_t owner)
 {
-    uint32_t end = of->offsets[owner + 1];
-    of->from = of->past = of->to;
-    while (of->at.at[of->to] < end)
-        of->to++;
+    uint32_t begin = of->offsets[owner], end = of->offsets[owner + 1], to = of->to;
+    bool ascends = of->times != NULL;
+    while (of->at.at[to] < begin)
+        to++;
+    of->from = of->past = to;
+    for (; of->at.at[to] < end; to++)
+        ascends = ascends && (to == of->from || of->times[to - 1] <= of->times[to]);
+    of->to = to;
+    of->is_sorted = ascends;
     return of->to > of->from;
 }
 
@@ -561,12 +552,34 @@ static void search_each_first(matcher *m, uint64_t *out)
 static bool is_in_order(const matcher *m)
 {
     bool ascends = true;
-    for (uint32_t e = 0; e < m->planned->n_elements; e++) {
-        const candidates *own = &m->elements[e].own;
-        for (uint32_t p = own->from + 1; p < own->to; p++)
-            ascends &= own->times[p - 1] <= own->times[p];
-    }
+    for (uint32_t e = 0; e < m->planned->n_elements; e++)
+        ascends &= m->elements[e].own.is_sorted;
     return ascends;
+}
+
+/* Owners with a candidate for every element, and those whose steps have to be counted. */
+static mu_code find_owners(matcher *m, uint64_t **out)
+{
+    worker *w = m->w;
+    uint32_t n_owners = w->levels[m->owner_level].n;
+    uint64_t *owners = worker_bits(w, n_owners), *some = worker_bits(w, n_owners);
+    mu_bits_fill(owners, n_owners);
+    for (uint32_t e = 0; e < m->planned->n_elements; e++) {
+        const plan_candidates *planned = m->elements[e].own.planned;
+        level_pair *pair;
+        MU_TRY(worker_pair(w, m->owner_level, planned->level, &pair));
+        worker_pair_ends(w, pair);
+        w->job->kernels->any_of_owner(w->values[planned->bits].bits, pair->ends,
+                                      w->levels[planned->level].n, pair->filled, n_owners, some);
+        w->job->kernels->and_words(owners, some, mu_bits_words(n_owners), owners);
+    }
+    worker_give_bits(w, some, n_owners);
+    const uint32_t *offsets = m->elements[0].own.offsets;
+    for (uint32_t o = 0; m->planned->in_time_order && o < n_owners; o++)
+        if (offsets[o + 1] - offsets[o] > m->planned->items_max)
+            mu_bit_set(owners, o);
+    *out = owners;
+    return MU_OK;
 }
 
 static mu_code run_owner(matcher *m, uint32_t id, const plan_node *node, uint32_t owner,
@@ -595,8 +608,12 @@ mu_code run_related(worker *w, uint32_t id, const plan_node *node, uint32_t n)
     uint64_t *out = worker_bits(w, n);
     w->values[id].bits = out;
     MU_TRY(prepare(&m));
-    for (uint32_t owner = 0; owner < w->levels[node->item_level].n; owner++)
-        MU_TRY(run_owner(&m, id, node, owner, out));
+    uint64_t *owners;
+    uint32_t n_owners = w->levels[node->item_level].n;
+    MU_TRY(find_owners(&m, &owners));
+    FOR_EACH_BIT(owners, n_owners, owner)
+    MU_TRY(run_owner(&m, id, node, (uint32_t)owner, out));
+    worker_give_bits(w, owners, n_owners);
     release(&m);
     return MU_OK;
 }

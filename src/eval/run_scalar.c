@@ -2,6 +2,7 @@
  */
 #include "eval/run_int.h"
 
+#include <float.h>
 #include <math.h>
 
 /* -------- ranges -------- */
@@ -229,29 +230,31 @@ static bool integer_arithmetic(mu_pql_function function, int64_t a, int64_t b, i
     }
 }
 
-static bool double_arithmetic(mu_pql_function function, double a, double b, double *out)
+static bool double_remainder(double a, double b, double *out)
 {
-    switch (function) {
-    case MU_FN_ADD:
-        *out = a + b;
-        break;
-    case MU_FN_SUBTRACT:
-        *out = a - b;
-        break;
-    case MU_FN_MULTIPLY:
-        *out = a * b;
-        break;
-    case MU_FN_DIVIDE:
-        if (b == 0)
-            return false;
-        *out = a / b;
-        break;
-    default:
-        if (b == 0)
-            return false;
-        *out = fmod(a, b);
-    }
+    if (b == 0)
+        return false;
+    *out = fmod(a, b);
     return isfinite(*out);
+}
+
+/* Results that are not finite are null, and so is a division by zero, whose result never is. */
+static void double_results(worker *w, const plan_node *node, uint32_t n, const double *a,
+                           const double *b, node_value *out)
+{
+    uint64_t *finite = worker_raw_bits(w, n);
+    double *result = out->doubles;
+    for (uint32_t i = 0; node->function == MU_FN_ADD && i < n; i++)
+        result[i] = a[i] + b[i];
+    for (uint32_t i = 0; node->function == MU_FN_SUBTRACT && i < n; i++)
+        result[i] = a[i] - b[i];
+    for (uint32_t i = 0; node->function == MU_FN_MULTIPLY && i < n; i++)
+        result[i] = a[i] * b[i];
+    for (uint32_t i = 0; node->function == MU_FN_DIVIDE && i < n; i++)
+        result[i] = a[i] / b[i];
+    w->job->kernels->range_double(result, n, -DBL_MAX, DBL_MAX, finite);
+    w->job->kernels->and_words(out->valid, finite, mu_bits_words(n), out->valid);
+    worker_give_bits(w, finite, n);
 }
 
 static mu_code run_arithmetic(worker *w, uint32_t id, const plan_node *node, uint32_t n)
@@ -259,13 +262,17 @@ static mu_code run_arithmetic(worker *w, uint32_t id, const plan_node *node, uin
     const node_value *a = &w->values[node->inputs[0]], *b = &w->values[node->inputs[1]];
     node_value *out = new_numbers(w, id, n);
     w->job->kernels->and_words(a->valid, b->valid, mu_bits_words(n), out->valid);
+    if (node->kind == VECTOR_DOUBLE && node->function != MU_FN_REMAINDER) {
+        double_results(w, node, n, a->doubles, b->doubles, out);
+        return MU_OK;
+    }
     for (uint32_t i = 0; i < n; i++) {
         bool overflows = false, ok = true;
         out->integers[i] = 0;
         if (!mu_bit_get(out->valid, i))
             continue;
         if (node->kind == VECTOR_DOUBLE)
-            ok = double_arithmetic(node->function, a->doubles[i], b->doubles[i], &out->doubles[i]);
+            ok = double_remainder(a->doubles[i], b->doubles[i], &out->doubles[i]);
         else
             ok = integer_arithmetic(node->function, a->integers[i], b->integers[i],
                                     &out->integers[i], &overflows);
