@@ -128,15 +128,82 @@ static void find_in_texts(worker *w, const mu_vector *vector, uint32_t n, mu_str
     worker_give_bits(w, places, n_bytes);
 }
 
-/* CONTAINS and its opposite; false for other tests, and where a needle is empty. */
+/* Where a constant must stand in a text. */
+typedef enum text_place { AT_BEGIN, AT_END, AS_WHOLE } text_place;
+
+/* The first bytes of a needle, at most eight, as a number under a mask. */
+typedef struct needle_head {
+    uint64_t mask, bytes;
+} needle_head;
+
+static uint64_t load_8(const char *bytes)
+{
+    uint64_t number;
+    memcpy(&number, bytes, sizeof number);
+    return number;
+}
+
+static needle_head head_of(mu_str needle)
+{
+    char room[8] = {0}, mask[8] = {0};
+    size_t n = needle.len < sizeof room ? needle.len : sizeof room;
+    memcpy(room, needle.ptr, n);
+    memset(mask, 0xff, n);
+    return (needle_head){load_8(mask), load_8(room)};
+}
+
+/* Eight bytes of each text are compared at once; they may be read past the last text's end. */
+static void compare_texts(const mu_vector *vector, uint32_t n, mu_str needle, text_place place,
+                          uint64_t *out)
+{
+    const uint32_t *offsets = vector->offsets;
+    needle_head head = head_of(needle);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = offsets[i], length = offsets[i + 1] - from;
+        bool fits = place == AS_WHOLE ? length == needle.len : length >= needle.len;
+        if (place == AT_END && fits)
+            from += length - (uint32_t)needle.len;
+        fits &= (load_8(vector->bytes + from) & head.mask) == head.bytes;
+        if (fits && needle.len > 8)
+            fits = memcmp(vector->bytes + from, needle.ptr, needle.len) == 0;
+        out[i / 64] |= (uint64_t)fits << (i % 64);
+    }
+}
+
+/* A constant in, at the ends of or as texts, and the opposites; false for other tests. */
 static bool search_texts(worker *w, const text_predicate *test, const mu_vector *vector, uint32_t n,
                          uint64_t *out)
 {
-    if ((test->function != MU_FN_CONTAINS && test->function != MU_FN_DOES_NOT_CONTAIN) ||
-        test->constant.len == 0)
+    bool is_negative = false;
+    switch (test->function) {
+    case MU_FN_NOT_EQUAL:
+    case MU_FN_NOT_EQUAL_TO:
+        is_negative = true; /* fall through */
+    case MU_FN_EQUAL:
+    case MU_FN_EQUALS:
+        compare_texts(vector, n, test->constant, AS_WHOLE, out);
+        break;
+    case MU_FN_DOES_NOT_START_WITH:
+        is_negative = true; /* fall through */
+    case MU_FN_STARTS_WITH:
+        compare_texts(vector, n, test->constant, AT_BEGIN, out);
+        break;
+    case MU_FN_DOES_NOT_END_WITH:
+        is_negative = true; /* fall through */
+    case MU_FN_ENDS_WITH:
+        compare_texts(vector, n, test->constant, AT_END, out);
+        break;
+    case MU_FN_DOES_NOT_CONTAIN:
+        is_negative = true; /* fall through */
+    case MU_FN_CONTAINS:
+        if (test->constant.len == 0)
+            return false;
+        find_in_texts(w, vector, n, test->constant, out);
+        break;
+    default:
         return false;
-    find_in_texts(w, vector, n, test->constant, out);
-    if (test->function == MU_FN_DOES_NOT_CONTAIN)
+    }
+    if (is_negative)
         w->job->kernels->not_bits(out, n, out);
     vector_keep_valid(w, vector, n, out);
     return true;
