@@ -28,6 +28,7 @@
     V(or_words, (const uint64_t *a, const uint64_t *b, size_t words, uint64_t *out),               \
       (a, b, words, out))                                                                          \
     V(not_bits, (const uint64_t *a, size_t n, uint64_t *out), (a, n, out))                         \
+    V(changes_32, (const uint32_t *x, size_t n, uint64_t *out), (x, n, out))                       \
     S(count_bits, (const uint64_t *bits, size_t words), (bits, words))                             \
     S(positions, (const uint64_t *bits, size_t n, uint32_t *out), (bits, n, out))                  \
     V(neighbours_32, (const uint32_t *x, size_t n, uint64_t *equal, uint64_t *greater),            \
