@@ -339,39 +339,75 @@ static bool is_single(const mu_collected *c)
     return other == 0 && c->n_values == c->n;
 }
 
-/* Offsets as numbers of 16 bits while they fit; where most lists are null, of the others alone.
- * False when they are plain. */
+/* What each of `n` + 1 offsets adds to the first of its 64, when 8 bits hold it. */
+static bool are_stepped(const uint32_t *offsets, uint32_t n)
+{
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i <= n; i++) {
+        uint32_t step = offsets[i] - offsets[i / MU_OFFSET_GROUP * MU_OFFSET_GROUP];
+        largest = step > largest ? step : largest;
+    }
+    return largest <= UINT8_MAX;
+}
+
+static void put_steps(const uint32_t *offsets, uint32_t n, mu_buf *area)
+{
+    uint64_t bases_bytes = mu_offset_bases_bytes(n);
+    char *out = take(area, bases_bytes + mu_part_align((uint64_t)n + 1));
+    if (out == NULL)
+        return;
+    uint32_t *bases = (uint32_t *)(void *)out;
+    for (uint32_t i = 0; i <= n; i++) {
+        uint32_t base = offsets[i / MU_OFFSET_GROUP * MU_OFFSET_GROUP];
+        bases[i / MU_OFFSET_GROUP] = base;
+        out[bases_bytes + i] = (char)(offsets[i] - base);
+    }
+}
+
+/* `n` + 1 offsets as numbers of entry->width. */
+static void put_offsets(const uint32_t *offsets, uint32_t n, mu_buf *area,
+                        const mu_vector_entry *entry)
+{
+    if (entry->width == 1) {
+        put_steps(offsets, n, area);
+        return;
+    }
+    void *out = take(area, ((size_t)n + 1) * entry->width);
+    for (uint32_t i = 0; out != NULL && i <= n; i++) {
+        if (entry->width == 2)
+            ((uint16_t *)out)[i] = (uint16_t)offsets[i];
+        else
+            ((uint32_t *)out)[i] = offsets[i];
+    }
+}
+
+/* Offsets as steps of 8 bits or numbers of 16 while they fit; where most lists are null, of the
+ * others alone. False when they are plain. */
 static bool put_packed_offsets(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)
 {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < c->n_values; i++)
-        total += c->values[i];
     bool is_few = is_sparse(c, 4);
-    if ((!is_few && total > UINT16_MAX) || (size_t)c->n * 4 < PACKED_MIN)
-        return false;
     mu_collected kept = *c;
-    entry->width = total <= UINT16_MAX ? 2 : 4;
-    if (is_few) {
-        entry->flags |= MU_VECTOR_IS_SPARSE;
-        put_ranks(c, area);
-        kept.n = c->n_values;
-    }
+    kept.n = is_few ? c->n_values : c->n;
+    if ((size_t)c->n * 4 < PACKED_MIN)
+        return false;
     uint32_t *totals = malloc(((size_t)kept.n + 1) * sizeof *totals);
-    void *out = take(area, ((size_t)kept.n + 1) * entry->width);
-    if (totals == NULL || out == NULL) {
+    if (totals == NULL) {
         area->failed = true;
-        free(totals);
         return true;
     }
     put_totals(&kept, false, totals);
-    for (uint32_t i = 0; i <= kept.n; i++) {
-        if (entry->width == 2)
-            ((uint16_t *)out)[i] = (uint16_t)totals[i];
-        else
-            ((uint32_t *)out)[i] = totals[i];
+    entry->width = are_stepped(totals, kept.n)    ? 1
+                   : totals[kept.n] <= UINT16_MAX ? 2
+                   : is_few                       ? 4
+                                                  : 0;
+    if (is_few) {
+        entry->flags |= MU_VECTOR_IS_SPARSE;
+        put_ranks(c, area);
     }
+    if (entry->width > 0)
+        put_offsets(totals, kept.n, area, entry);
     free(totals);
-    return true;
+    return entry->width > 0;
 }
 
 void mu_encode_lengths(const mu_collected *c, mu_buf *area, mu_vector_entry *entry)

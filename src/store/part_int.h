@@ -196,6 +196,28 @@ mu_str mu_part_string(const mu_vector *vector, const mu_dictionary *dictionary, 
                       char *room);
 size_t mu_part_string_room(const mu_vector *vector, uint32_t at);
 
+/* The offsets that a list vector holds, sparse or not, are one more than this. */
+static inline uint32_t mu_stored_offsets(const mu_vector *vector)
+{
+    return vector->ranks == NULL ? vector->n : vector->n - vector->n_null;
+}
+
+/* Of `width` 1: for every 64 offsets, counted from `n` + 1, their base; then what each adds to it.
+ */
+#define MU_OFFSET_GROUP 64u
+static inline uint64_t mu_offset_bases_bytes(uint64_t n)
+{
+    return mu_part_align((n / MU_OFFSET_GROUP + 1) * 4);
+}
+
+static inline uint32_t mu_stepped_offset(const mu_vector *vector, uint32_t place)
+{
+    const uint32_t *bases = vector->data;
+    const uint8_t *steps =
+        (const uint8_t *)bases + mu_offset_bases_bytes(mu_stored_offsets(vector));
+    return bases[place / MU_OFFSET_GROUP] + steps[place];
+}
+
 /* Of a list or map, null ones included: the first of its items, and the one after its last. */
 uint32_t mu_vector_begin(const mu_vector *vector, uint32_t at);
 uint32_t mu_vector_end(const mu_vector *vector, uint32_t at);

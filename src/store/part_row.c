@@ -24,6 +24,8 @@ static uint32_t offset_at(const mu_vector *vector, uint32_t place)
         return place;
     if (vector->width == 0)
         return vector->offsets == NULL ? 0 : vector->offsets[place];
+    if (vector->width == 1)
+        return mu_stepped_offset(vector, place);
     return vector->width == 2 ? ((const uint16_t *)vector->data)[place]
                               : ((const uint32_t *)vector->data)[place];
 }

@@ -70,7 +70,7 @@ static bool numbers_fit(const mu_vector_entry *entry)
     case MU_ENCODING_OFFSETS: {
         bool is_sparse = (entry->flags & MU_VECTOR_IS_SPARSE) != 0;
         return entry->scale == 0 && entry->base == 0 &&
-               (width == 2 || width == (is_sparse ? 4 : 0));
+               (width == 1 || width == 2 || width == (is_sparse ? 4 : 0));
     }
     case MU_ENCODING_RUNS:
         return entry->scale == 0 && is_narrow && width > 0 && entry->base > 0 &&
@@ -146,6 +146,8 @@ static area_layout layout_of(const mu_vector_entry *entry)
     case MU_ENCODING_OFFSETS:
         layout.data = mu_part_align(((uint64_t)stored_numbers(entry) + 1) *
                                     (entry->width == 0 ? 4 : entry->width));
+        if (entry->width == 1)
+            layout.data += mu_offset_bases_bytes(stored_numbers(entry));
         break;
     case MU_ENCODING_UUIDS:
         layout.data = mu_part_align(n * MU_UUID_BYTES);
@@ -255,6 +257,12 @@ DEFINE_ASCENDS(uint32_t)
 /* `n` + 1 offsets of a list. */
 static bool list_offsets_ascend(const mu_vector *v, uint32_t n)
 {
+    if (v->width == 1) {
+        uint32_t wrong = mu_stepped_offset(v, 0);
+        for (uint32_t i = 0; i < n; i++)
+            wrong |= mu_stepped_offset(v, i + 1) < mu_stepped_offset(v, i);
+        return wrong == 0;
+    }
     if (v->width == 2)
         return ascends_uint16_t(v->data, n);
     return ascends_uint32_t(v->width == 0 ? v->offsets : v->data, n);

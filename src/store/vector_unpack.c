@@ -104,9 +104,32 @@ static void unpack_single(const mu_vector *vector, void *memory, mu_vector *out)
 DEFINE_UNPACK_OFFSETS(uint16_t)
 DEFINE_UNPACK_OFFSETS(uint32_t)
 
+static void unpack_stepped_offsets(const mu_vector *vector, uint32_t *to)
+{
+    uint32_t n = mu_stored_offsets(vector), next = 0;
+    const uint32_t *bases = vector->data;
+    const uint8_t *steps = (const uint8_t *)bases + mu_offset_bases_bytes(n);
+    if (vector->ranks != NULL) {
+        to[0] = 0;
+        for (uint32_t i = 0; i < vector->n; i++) {
+            next += mu_bit_get(vector->valid, i);
+            to[i + 1] = mu_stepped_offset(vector, next);
+        }
+        return;
+    }
+    for (uint32_t begin = 0; begin <= n; begin += MU_OFFSET_GROUP) {
+        uint32_t end = n - begin < MU_OFFSET_GROUP ? n + 1 : begin + MU_OFFSET_GROUP;
+        uint32_t base = bases[begin / MU_OFFSET_GROUP];
+        for (uint32_t i = begin; i < end; i++)
+            to[i] = base + steps[i];
+    }
+}
+
 static void unpack_offsets(const mu_vector *vector, void *memory, mu_vector *out)
 {
-    if (vector->width == 2)
+    if (vector->width == 1)
+        unpack_stepped_offsets(vector, memory);
+    else if (vector->width == 2)
         unpack_offsets_uint16_t(vector, memory);
     else
         unpack_offsets_uint32_t(vector, memory);
