@@ -56,6 +56,8 @@ function columns(names, isWide) {
     return Object.fromEntries(Object.entries(names).filter(([, name]) => isWide || !narrow.includes(name)));
 }
 
+const PIECE = 1_000_000; // persons
+
 async function load(run, folder, head, isWide) {
     const profiles = csv(`${folder}/profiles.csv`, columns(PROFILE_COLUMNS, isWide));
     const events = csv(`${folder}/events.csv`, columns(EVENT_COLUMNS, isWide));
@@ -67,11 +69,17 @@ async function load(run, folder, head, isWide) {
         from_json(categories, '["VARCHAR"]') AS categories, frequency::INTEGER AS frequency,
         monetary::DOUBLE AS monetary, ${enumCasts('profile', isWide)}
         ${isWide ? ', CAST(affinities::JSON AS MAP(VARCHAR, DOUBLE)) AS affinities' : ''} FROM ${profiles}`);
-    await run(`CREATE TABLE event AS SELECT person, e.id::UUID AS id, e.timestamp::TIMESTAMPTZ::TIMESTAMP AS timestamp,
+    await run(`CREATE TABLE staged.event AS SELECT person, e.id::UUID AS id, e.timestamp::TIMESTAMPTZ::TIMESTAMP AS timestamp,
         ${enumCasts('event', isWide)}, e.total::DOUBLE AS total ${isWide ? `, [{'sku': i.SKU, 'quantity': i.quantity,
         'price': i.priceTotal} for i in from_json(e.items, ${ITEMS})] AS items` : ''}
         FROM ${events} e JOIN (SELECT person, coalesce(crm, ecid) AS identity FROM profile) p
-        ON p.identity = coalesce(e.crm, e.ecid) ORDER BY person, timestamp, id`);
+        ON p.identity = coalesce(e.crm, e.ecid)`);
+    const n = Number((await run('SELECT count(*) FROM profile')).getRows()[0][0]);
+    // Sorted by pieces: persons come in order, so each piece lies together, and a sort of 200 M rows does not fit.
+    await run('CREATE TABLE event AS SELECT * FROM staged.event LIMIT 0');
+    for (let first = 0; first < n; first += PIECE)
+        await run(`INSERT INTO event SELECT * FROM staged.event WHERE person BETWEEN ${first} AND ${first + PIECE - 1}
+                   ORDER BY person, timestamp, id`);
     await run(`CREATE TYPE category AS ENUM (SELECT DISTINCT unnest(categories) FROM profile ORDER BY 1)`);
     await run(`CREATE TABLE category AS SELECT person, unnest(categories)::category AS category FROM profile`);
     if (isWide) await loadWide(run, folder);
@@ -133,10 +141,15 @@ if (mode === 'load') {
     await connection.run(`SET memory_limit = '${Math.floor(totalmem() / 2 ** 21)}MiB'`);
     const timed = async (sql) => {
         const start = performance.now();
-        await connection.run(sql);
+        const reader = await connection.runAndReadAll(sql);
         console.error(`duckdb: ${sql.slice(0, 40).replaceAll(/\s+/g, ' ')} ${Math.round(performance.now() - start)} ms`);
+        return reader;
     };
+    rmSync(`${database}.staged`, {force: true});
+    await timed(`ATTACH '${database}.staged' AS staged`);
     await load(timed, source, head, width === 'wide');
+    await timed('DETACH staged');
+    rmSync(`${database}.staged`);
     await connection.run('CHECKPOINT');
     connection.closeSync();
     instance.closeSync();
