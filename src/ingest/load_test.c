@@ -233,7 +233,9 @@ static void dotted_columns_make_objects(void **state)
     mu_load_fixture *f = *state;
     load(f, "in.csv", "identity:crm,_new.deep.number,_new.text,_new.never.came\n1,5,a,\n2,,b,\n");
     assert_no_rejects(f);
-    assert_rows(f, "profile crm:1 {\"identityMap\":{\"crm\":[{\"id\":\"1\",\"primary\":true}]},\"_new\":{\"deep\":{\"number\":5},"
+    assert_rows(f, "profile crm:1 "
+                   "{\"identityMap\":{\"crm\":[{\"id\":\"1\",\"primary\":true}]},\"_new\":{"
+                   "\"deep\":{\"number\":5},"
                    "\"text\":\"a\"},\"xEvent\":[]}\n"
                    "profile crm:2 {\"identityMap\":{\"crm\":[{\"id\":\"2\",\"primary\":true}]},"
                    "\"_new\":{\"text\":\"b\"},\"xEvent\":[]}\n");
