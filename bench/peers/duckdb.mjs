@@ -1,5 +1,7 @@
-// duckdb.mjs load DATABASE CSV THREADS HEAD wide|narrow: makes the tables from CSV/{profiles,events,stores,products}.csv;
-// profiles and events are read once, front to back, so that they may be pipes. HEAD is a small sample of the same kind.
+// duckdb.mjs load DATABASE CSV THREADS HEAD wide|narrow PIECES: makes the tables from CSV/{profiles,events,stores,products}.csv;
+// each file is read once, front to back, so that it may be a pipe. With PIECES the events are events-0.csv, events-1.csv, ...,
+// each of them sorted by itself: DuckDB keeps all that it read from a pipe until the statement ends. HEAD is a small sample of
+// the same kind.
 // duckdb.mjs base DATABASE FILE: the tables profile and event without lists and maps, alone in a file, for its size.
 // duckdb.mjs ask DATABASE NOW THREADS: reads {"name", "forms": [SQL...], "tries", "runs"} a line, tries each form, runs
 // the fastest `runs` times and prints {"name", "form", "count", "ms": [...], "formMs": [...]} a line. The count is a list
@@ -56,11 +58,8 @@ function columns(names, isWide) {
     return Object.fromEntries(Object.entries(names).filter(([, name]) => isWide || !narrow.includes(name)));
 }
 
-const PIECE = 1_000_000; // persons
-
-async function load(run, folder, head, isWide) {
+async function load(run, folder, head, isWide, pieces) {
     const profiles = csv(`${folder}/profiles.csv`, columns(PROFILE_COLUMNS, isWide));
-    const events = csv(`${folder}/events.csv`, columns(EVENT_COLUMNS, isWide));
     await createEnums(run, 'profile', csv(`${head}/profiles.csv`, PROFILE_COLUMNS));
     await createEnums(run, 'event', csv(`${head}/events.csv`, EVENT_COLUMNS));
     await run(`CREATE TABLE profile AS SELECT (row_number() OVER () - 1)::UINTEGER AS person, crm, ecid, last_name,
@@ -69,17 +68,13 @@ async function load(run, folder, head, isWide) {
         from_json(categories, '["VARCHAR"]') AS categories, frequency::INTEGER AS frequency,
         monetary::DOUBLE AS monetary, ${enumCasts('profile', isWide)}
         ${isWide ? ', CAST(affinities::JSON AS MAP(VARCHAR, DOUBLE)) AS affinities' : ''} FROM ${profiles}`);
-    await run(`CREATE TABLE staged.event AS SELECT person, e.id::UUID AS id, e.timestamp::TIMESTAMPTZ::TIMESTAMP AS timestamp,
+    const selection = (file) => `SELECT person, e.id::UUID AS id, e.timestamp::TIMESTAMPTZ::TIMESTAMP AS timestamp,
         ${enumCasts('event', isWide)}, e.total::DOUBLE AS total ${isWide ? `, [{'sku': i.SKU, 'quantity': i.quantity,
         'price': i.priceTotal} for i in from_json(e.items, ${ITEMS})] AS items` : ''}
-        FROM ${events} e JOIN (SELECT person, coalesce(crm, ecid) AS identity FROM profile) p
-        ON p.identity = coalesce(e.crm, e.ecid)`);
-    const n = Number((await run('SELECT count(*) FROM profile')).getRows()[0][0]);
-    // Sorted by pieces: persons come in order, so each piece lies together, and a sort of 200 M rows does not fit.
-    await run('CREATE TABLE event AS SELECT * FROM staged.event LIMIT 0');
-    for (let first = 0; first < n; first += PIECE)
-        await run(`INSERT INTO event SELECT * FROM staged.event WHERE person BETWEEN ${first} AND ${first + PIECE - 1}
-                   ORDER BY person, timestamp, id`);
+        FROM ${csv(`${folder}/${file}.csv`, columns(EVENT_COLUMNS, isWide))} e JOIN (SELECT person, coalesce(crm, ecid) AS identity FROM profile) p
+        ON p.identity = coalesce(e.crm, e.ecid) ORDER BY person, timestamp, id`;
+    await run(`CREATE TABLE event AS ${selection(pieces > 0 ? 'events-0' : 'events')}`);
+    for (let piece = 1; piece < pieces; piece++) await run(`INSERT INTO event ${selection(`events-${piece}`)}`);
     await run(`CREATE TYPE category AS ENUM (SELECT DISTINCT unnest(categories) FROM profile ORDER BY 1)`);
     await run(`CREATE TABLE category AS SELECT person, unnest(categories)::category AS category FROM profile`);
     if (isWide) await loadWide(run, folder);
@@ -130,7 +125,7 @@ async function ask(connection, now, line) {
 }
 
 let last;
-const [mode, database, source, threads, head, width] = process.argv.slice(2);
+const [mode, database, source, threads, head, width, pieces] = process.argv.slice(2);
 const options = {threads: mode === 'ask' ? threads : threads ?? '2'};
 if (mode === 'load') {
     rmSync(`${database}.part`, {force: true});
@@ -141,15 +136,10 @@ if (mode === 'load') {
     await connection.run(`SET memory_limit = '${Math.floor(totalmem() / 2 ** 21)}MiB'`);
     const timed = async (sql) => {
         const start = performance.now();
-        const reader = await connection.runAndReadAll(sql);
+        await connection.run(sql);
         console.error(`duckdb: ${sql.slice(0, 40).replaceAll(/\s+/g, ' ')} ${Math.round(performance.now() - start)} ms`);
-        return reader;
     };
-    rmSync(`${database}.staged`, {force: true});
-    await timed(`ATTACH '${database}.staged' AS staged`);
-    await load(timed, source, head, width === 'wide');
-    await timed('DETACH staged');
-    rmSync(`${database}.staged`);
+    await load(timed, source, head, width === 'wide', Number(pieces));
     await connection.run('CHECKPOINT');
     connection.closeSync();
     instance.closeSync();

@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import namedtuple
 
 SECONDS_MAX = 60   # of one process of Muster that answers a case, all its runs
 MEMORY_MAX = "8G"   # of its own memory, mapped files not counted
+PIECE_EVENTS = 10_000_000  # that DuckDB reads from one pipe
 NOW = "2026-03-10T12:00:00Z"
 
 Size = namedtuple("Size", "profiles events is_piped picked agreement")
@@ -62,25 +64,44 @@ class Rows:
         subprocess.run(self.command(folder, profiles, events, more), check=True, stdout=subprocess.DEVNULL)
 
     @contextlib.contextmanager
-    def feed(self):
-        """The folder, while its pipes are fed."""
+    def feed(self, n_pieces=0):
+        """The folder, while its pipes are fed; with pieces, events-0.csv, events-1.csv, ... one after the other."""
         if not self.size.is_piped:
             yield self.folder
             return
-        writers = []
-        for name in ("profiles", "events"):
-            path = f"{self.folder}/{name}.csv"
-            if os.path.lexists(path):
-                os.remove(path)
-            os.mkfifo(path)
+        generators = []
+        paths = {"profiles": [f"{self.folder}/profiles.csv"],
+                 "events": [f"{self.folder}/events-{i}.csv" for i in range(n_pieces)] or [f"{self.folder}/events.csv"]}
+        for name, pipes in paths.items():
+            for path in pipes:
+                if os.path.lexists(path):
+                    os.remove(path)
+                os.mkfifo(path)
             command = self.command("-", self.size.profiles, self.size.events, ["--only", name])
-            writers.append(subprocess.Popen(["sh", "-c", 'exec "$@" >"$0"', path] + command))
+            generators.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+            lines_each = -(-getattr(self.size, name) // len(pipes))
+            threading.Thread(target=deal, args=(generators[-1].stdout, pipes, lines_each), daemon=True).start()
         try:
             yield self.folder
         finally:
-            for writer in writers:
-                writer.terminate()
-                writer.wait()
+            for generator in generators:
+                generator.terminate()
+                generator.wait()
+
+
+def deal(stream, paths, lines_each):
+    """Writes about as many lines to each pipe, the header first, in order; opening waits for the reader."""
+    header = stream.readline()
+    for path in paths:
+        left = lines_each if path != paths[-1] else float("inf")
+        with open(path, "wb") as pipe:
+            pipe.write(header)
+            while left > 0:
+                lines = stream.readlines(1 << 20)
+                if not lines:
+                    break
+                pipe.writelines(lines)
+                left -= len(lines)
 
 
 class Muster:
@@ -186,9 +207,10 @@ def open_duckdb(options, folder, rows):
     program = home + "/duckdb.mjs"
 
     def load():
-        with rows.feed() as csv:
+        n_pieces = -(-rows.size.events // PIECE_EVENTS) if rows.size.is_piped else 0
+        with rows.feed(n_pieces) as csv:
             subprocess.run(["node", program, "load", database, csv, str(options["threads"]), rows.head,
-                            "narrow" if rows.size.is_piped else "wide"], check=True)
+                            "narrow" if rows.size.is_piped else "wide", str(n_pieces)], check=True)
         if not rows.size.is_piped:
             subprocess.run(["node", program, "base", database, database + ".base"], check=True)
 

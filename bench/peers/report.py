@@ -16,6 +16,7 @@ import mixes
 MIXES = (100, 1000, 4000)
 SCALE = (1, 4, 16, 64, 250, 1000, 2000, 4000)
 SCALE_RUNS = 3
+SCALE_OF_PIPED = (1, 100, 1000, 4000)
 TOGETHER = 100    # audiences in one statement
 JOB_SECONDS_MAX = 3000
 
@@ -135,7 +136,8 @@ class Run:
             means[name] = statistics.mean(min(answer["ms"]) for answer in answers)
             self.record("one of a mix", peer=name, picked=len(picked), meanMs=round(means[name], 3),
                         styles=collections.Counter(answer["form"] for answer in answers))
-            self.together(name, peer, counts)
+            if not self.size.is_piped:
+                self.together(name, peer, counts)
         faster = min(means.values(), default=None)
         for n in MIXES:
             _, summary = self.ours(n, self.options["threads"], min(self.options["runs"], 5))
@@ -172,8 +174,8 @@ class Run:
 
     def scaling(self):
         for threads in (1, 2):
-            for n in SCALE:
-                _, summary = self.ours(n, threads, SCALE_RUNS)
+            for n in SCALE_OF_PIPED if self.size.is_piped else SCALE:
+                _, summary = self.ours(n, threads, 1 if self.size.is_piped else SCALE_RUNS)
                 measured = self.record_ours(n, threads, summary)
                 print(f"{n:5} audiences, {threads} threads: {measured['minMs']:9.1f} ms", flush=True)
 
