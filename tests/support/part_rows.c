@@ -347,9 +347,11 @@ static mu_value packed_object(mu_arena *arena, mu_dice *dice, const mu_type *typ
     fields[6] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
     if (is_rare)
         fields[7] = (mu_value){.kind = MU_TYPE_LIST, .n = mu_dice_below(dice, 3), .items = tags};
-    if (mu_dice_below(dice, 4) != 0)
-        fields[8] = mu_value_string(mu_arena_format(
-            arena, "+%llu", (unsigned long long)(mu_dice_next(dice) >> mu_dice_below(dice, 60))));
+    if (mu_dice_below(dice, 4) != 0) {
+        unsigned long long digits = mu_dice_next(dice);
+        digits >>= mu_dice_below(dice, 60);
+        fields[8] = mu_value_string(mu_arena_format(arena, "+%llu", digits));
+    }
     fields[9] = last;
     mu_value value = {.kind = MU_TYPE_OBJECT, .n = type->n_fields};
     value.items = fields;
