@@ -144,7 +144,7 @@ class Run:
             measured = self.record_ours(n, self.options["threads"], summary)
             ratio = faster * n / measured["medianMs"] if faster else None
             self.record("mix", audiences=n, ratio=ratio and round(ratio, 1), ms={"muster": measured},
-                        meanMs={name: round(mean, 3) for name, mean in means.items()},
+                        meanMs={name: round(mean, 3) for name, mean in means.items()}, compileMs=summary["compileMs"],
                         peakRssBytes=summary["peakRssBytes"])
             self.say(f"mix of {n}", measured, {name: {"minMs": mean * n, "medianMs": mean * n} for name, mean in means.items()},
                      ratio, f"{len(picked)} picked; plan {summary['compileMs']:.0f} ms, "
