@@ -156,12 +156,18 @@ def source(kinds):
     run = kinds["run"][0]
     versions = ", ".join(f"{PEERS[name]} {version}" for name, version in run["versions"].items())
     return (f"`{kinds['path']}`: commit {run['commit']}, {run['machine']}, {run['threads']} threads"
-            f"{', ' + versions if versions else ''}.")
+            f"{', ' + versions if versions else ''}"
+            f"{busy(run)}.")
 
 
 def roofline(case):
     """The share of the memory bandwidth at which the columns of a rule go by."""
     return case["bytesRead"] / (case["ms"]["muster"]["minMs"] / 1000) / BANDWIDTH
+
+
+def busy(run):
+    """Whether other processes ran beside the measurement, as far as it was recorded."""
+    return f"; load average {run['loadAverage']:.1f} at its start" if "loadAverage" in run else "; on a machine that did other things too"
 
 
 def case_table(kinds):
@@ -188,9 +194,12 @@ def mix_table(found):
     lines = ["| size | audiences | Muster, ms | plan, ms | peak memory, GiB | DuckDB, mean of one, ms | ClickHouse, mean of one, ms | "
              "ratio to the faster |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for size, kinds in found.items():
+        plans = {}
+        for job in kinds.get("job", []):
+            plans.setdefault(job["audiences"], job["compileMs"])
         for mix in kinds.get("mix", []):
             means = mix["meanMs"]
-            lines.append(f"| {size} | {mix['audiences']:,} | {cell(mix['ms']['muster'])} | {mix['compileMs']:.0f} | "
+            lines.append(f"| {size} | {mix['audiences']:,} | {cell(mix['ms']['muster'])} | {plans[mix['audiences']]:.0f} | "
                          f"{mix['peakRssBytes'] / 2**30:.2f} | {one_mean(means, 'duckdb')} | {one_mean(means, 'clickhouse')} | "
                          f"{mix['ratio'] or 0:.0f} |")
     return lines

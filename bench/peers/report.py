@@ -62,6 +62,7 @@ class Run:
         self.size = engines.SIZES[options["size"]]
         self.columns = all_engines.columns()
         self.record("run", at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), commit=commit(options["here"]), machine=machine(), size=options["size"],
+                    loadAverage=round(os.getloadavg()[0], 2),
                     profiles=self.size.profiles, events=self.size.events, threads=options["threads"],
                     kernels=os.environ.get("MUSTER_KERNELS", "best"), bytes=all_engines.bytes(),
                     loadSeconds=all_engines.load_seconds(),
@@ -144,7 +145,7 @@ class Run:
             measured = self.record_ours(n, self.options["threads"], summary)
             ratio = faster * n / measured["medianMs"] if faster else None
             self.record("mix", audiences=n, ratio=ratio and round(ratio, 1), ms={"muster": measured},
-                        meanMs={name: round(mean, 3) for name, mean in means.items()}, compileMs=summary["compileMs"],
+                        meanMs={name: round(mean, 3) for name, mean in means.items()},
                         peakRssBytes=summary["peakRssBytes"])
             self.say(f"mix of {n}", measured, {name: {"minMs": mean * n, "medianMs": mean * n} for name, mean in means.items()},
                      ratio, f"{len(picked)} picked; plan {summary['compileMs']:.0f} ms, "
